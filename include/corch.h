@@ -1,0 +1,132 @@
+/*
+ * corch: run pipelines of shell commands, capture everything they print, and leave a record that
+ * can be trusted. The library behind codex-orchestrator.
+ *
+ *     corch_error e;
+ *     corch_config *config = corch_config_load(NULL, NULL, &e);
+ *     corch_run *run = config ? corch_run_start(config, &(corch_options){.pipeline = "build"}, &e)
+ *                             : NULL;
+ *     if (!run) { fprintf(stderr, "%s\n", e.text); return 2; }
+ *     const corch_result *result = corch_run_wait(run);
+ *     …
+ *     corch_run_free(run);
+ *     corch_config_free(config);
+ *
+ * Threads: a run has threads of its own. A config may be shared. Of a run, corch_run_cancel may be
+ * called from any thread; the other functions from one thread at a time. None may be called from a
+ * signal handler. The process's environment is read when a run is started, and never changed.
+ * Block the signals you handle before the first run: its threads inherit the mask.
+ */
+#ifndef CORCH_H
+#define CORCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct corch_config corch_config;
+typedef struct corch_run corch_run;
+
+/* Set by functions that fail: one line, no newline. */
+typedef struct corch_error {
+    char text[1024];
+} corch_error;
+
+/*
+ * Reads and validates codex.orchestrator.json of `root` (NULL: CODEX_ORCHESTRATOR_ROOT, else the
+ * current folder) for `task` (NULL: MCP_RUNNER_TASK_ID, else "0101"). Without the file only the
+ * built-in pipeline "diagnostics" is there. Creates nothing. NULL on failure; `e` names file, line
+ * and column, or the variable concerned.
+ */
+corch_config *corch_config_load(const char *root, const char *task, corch_error *e);
+void corch_config_free(corch_config *config); /* after the last of its runs was freed */
+
+/* The i-th remark on the configuration (unknown keys and the like), or NULL after the last. */
+const char *corch_config_warning(const corch_config *config, size_t i);
+
+/* Zero, or NULL, means the default. Strings are copied where they are needed for longer. */
+typedef struct corch_options {
+    const char *pipeline;        /* id; default: the configured one, else "diagnostics" */
+    const char *target;          /* stage id, pipeline:id or alias; recorded as the plan's target */
+    const char *parent_run;      /* recorded */
+    const char *approval_policy; /* recorded */
+    int watch;                   /* not 0: corch_run_next will be used */
+    unsigned workers;            /* threads for commands; 1 */
+    unsigned chunk_pool;         /* chunk buffers per worker, 1 to 16; 16 */
+    long cancel_grace_ms;        /* from SIGTERM to SIGKILL; 5000 */
+    long drain_grace_ms;         /* for output after a command's exit; 2000 */
+} corch_options;
+
+/*
+ * Creates the run's folder and begins. Returns at once; NULL on failure (unknown pipeline, folder
+ * can't be made, …), then no command has been run.
+ */
+corch_run *corch_run_start(const corch_config *config, const corch_options *options,
+                           corch_error *e);
+
+typedef enum corch_status { CORCH_SUCCEEDED, CORCH_FAILED, CORCH_CANCELLED } corch_status;
+
+typedef struct corch_result {
+    corch_status status;
+    const char *status_name;   /* "succeeded", "failed", "cancelled" */
+    const char *status_detail; /* "stage:ID:failed", …; NULL if there is none */
+    const char *run_id;
+    const char *artifact_root; /* the run's folder; this and the next two as seen from the root */
+    const char *manifest;
+    const char *log_path;
+    const char *summary;           /* lines for people, or NULL */
+    const char *const *warnings;   /* what could not be recorded, NULL-terminated */
+    unsigned long manifest_writes; /* how often manifest.json was replaced */
+} corch_result;
+
+/* Waits for the end; the result is the run's and lives as long. Frames not taken yet are kept. */
+const corch_result *corch_run_wait(corch_run *run);
+
+/* A descriptor that becomes readable when the run is over; the run's, don't read or close it. */
+int corch_run_fd(const corch_run *run);
+
+/* Asks the run to end: SIGTERM to its commands, SIGKILL after the grace time; `now` not 0: SIGKILL
+ * at once. The run ends as cancelled, with everything recorded. Again: no harm. */
+void corch_run_cancel(corch_run *run, int now);
+
+/* Frees a run that is over (waits if it is not). */
+void corch_run_free(corch_run *run);
+
+typedef enum corch_frame_kind {
+    CORCH_FRAME_STATE, /* run:state or stage:state: something began or ended */
+    CORCH_FRAME_CHUNK, /* output of a command: data, size, stream */
+    CORCH_FRAME_EVENT  /* another line of the log (docs/formats.md) */
+} corch_frame_kind;
+
+/* Lives until the next corch_run_next of the run. */
+typedef struct corch_frame {
+    corch_frame_kind kind;
+    uint64_t sequence;  /* of all frames of the run and its subpipelines, from 1 */
+    uint64_t lost;      /* frames lost directly before this one because the watcher was behind */
+    const char *run_id; /* the run, or the subpipeline's */
+    size_t stage;       /* number of the stage in its pipeline, from 1; 0: the run itself */
+    const char *json;   /* the whole event, one line without newline */
+    const char *status; /* of a state frame, else NULL */
+    int stream;         /* of a chunk: 1 stdout, 2 stderr */
+    const char *data;   /* of a chunk: the exact bytes, and a NUL behind them */
+    size_t size;
+} corch_frame;
+
+/*
+ * Takes the next frame, waiting up to `timeout_ms` (negative: until there is one). 1: `*frame` is
+ * set, 0: the run is over and all frames were taken, -1: the time is over. A run started without
+ * `watch` has no frames.
+ */
+int corch_run_next(corch_run *run, corch_frame *frame, int timeout_ms);
+
+/* Frames lost so far. */
+uint64_t corch_run_lost(const corch_run *run);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,121 @@
+/* Owns the atomic replacement of files. No state but a counter and the calls tests put in; any
+ * thread, also several at once on one file: each has a temporary of its own, the last one wins. */
+#include "atomicfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ids.h"
+
+#define TMP_HEX 16
+#define TMP_TRIES \
+    8 /* 64 random bits: a second try is unlikely, an eighth means something is wrong */
+
+static struct atomicfile_calls calls = {write, fsync, renameat};
+static atomic_ulong replaced;
+
+void atomicfile_inject(const struct atomicfile_calls *injected)
+{
+    static const struct atomicfile_calls none;
+    if (!injected)
+        injected = &none;
+    calls.write = injected->write ? injected->write : write;
+    calls.fsync = injected->fsync ? injected->fsync : fsync;
+    calls.renameat = injected->renameat ? injected->renameat : renameat;
+}
+
+unsigned long atomicfile_count(void)
+{
+    return atomic_load(&replaced);
+}
+
+int write_all(int fd, const void *bytes, size_t n)
+{
+    const char *from = bytes;
+    while (n > 0) {
+        ssize_t written = calls.write(fd, from, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written == 0)
+            errno = EIO; /* no progress and no reason given: trying again could go on for ever */
+        if (written <= 0)
+            return -1;
+        from += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+static int sync_fd(int fd)
+{
+    int result;
+    do
+        result = calls.fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+/* Opens a new file in `dirfd` and puts its name into `tmp`. A descriptor, or -1 with errno. */
+static int open_temporary(int dirfd, const char *name, char tmp[NAME_MAX + 1])
+{
+    char hex[TMP_HEX + 1];
+    for (int tries = 0; tries < TMP_TRIES; tries++) {
+        id_hex(hex, TMP_HEX);
+        if (snprintf(tmp, NAME_MAX + 1, ".%s.%s.tmp", name, hex) > NAME_MAX) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+static int fill(int fd, const void *bytes, size_t n, mode_t mode, enum atomic_sync sync)
+{
+    if (fchmod(fd, mode) < 0 || write_all(fd, bytes, n) < 0)
+        return -1;
+    return sync == ATOMIC_DURABLE ? sync_fd(fd) : 0;
+}
+
+/* Closes `fd`; a failure of close counts unless there is an earlier one, whose errno is kept. */
+static int close_checked(int fd, int result)
+{
+    int saved = errno;
+    int closed = close(fd);
+    if (result < 0)
+        errno = saved;
+    return result < 0 ? result : closed;
+}
+
+/* Some file systems can't sync a folder and say EINVAL: there is nothing to be had from them. */
+static int sync_folder(int dirfd)
+{
+    return sync_fd(dirfd) < 0 && errno != EINVAL ? -1 : 0;
+}
+
+int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,
+                       enum atomic_sync sync)
+{
+    char tmp[NAME_MAX + 1];
+    int fd = open_temporary(dirfd, name, tmp);
+    if (fd < 0)
+        return -1;
+    int result = close_checked(fd, fill(fd, bytes, n, mode, sync));
+    if (result == 0)
+        result = calls.renameat(dirfd, tmp, dirfd, name);
+    if (result < 0) {
+        int saved = errno;
+        unlinkat(dirfd, tmp, 0);
+        errno = saved;
+        return -1;
+    }
+    atomic_fetch_add(&replaced, 1);
+    return sync == ATOMIC_DURABLE ? sync_folder(dirfd) : 0;
+}

@@ -1,0 +1,103 @@
+/*
+ * Every limit of the program, with what too low and too high would cost.
+ * Memory of a run = workers * (CHUNK_POOL * sizeof(struct chunk) + outbox + 2 streams)
+ *                   + a constant + about 1 KiB per stage.
+ */
+#ifndef CORCH_BOUNDS_H
+#define CORCH_BOUNDS_H
+
+#include <assert.h>
+#include <stddef.h>
+
+/* Bytes asked of F_SETPIPE_SZ: too low wakes us for every write of a chatty command, too high is
+ * refused without privilege (/proc/sys/fs/pipe-max-size) and then the kernel's default stays. */
+#define PIPE_BYTES ((size_t)1024 * 1024)
+
+/* Bytes of output that make one chunk: too low costs a line of framing and a hand-over each,
+ * too high leaves the cache. */
+#define STREAM_BYTES ((size_t)64 * 1024)
+
+/* Bytes of a chunk buffer for encoded lines. ASCII text with short lines grows by a few per cent;
+ * what grows more is split over several chunks. */
+#define CHUNK_BYTES ((size_t)128 * 1024)
+
+/* Bytes kept free before the data of a chunk for the head of its line. */
+#define CHUNK_HEAD ((size_t)512)
+
+/* Bytes of a chunk that is not UTF-8 which are encoded into one line: every byte may become
+ * six (escaped) and another 4/3 (base64). */
+#define CHUNK_BINARY_BYTES ((size_t)16 * 1024)
+
+/* Chunk buffers per worker: too few and the worker waits for every write of the persister,
+ * too many only use memory. */
+#define CHUNK_POOL 16u
+
+/* Slots of an outbox (a power of two, one of them stays free). */
+#define OUTBOX_SLOTS 64u
+
+/* Records a worker may have under way that are no chunks: start, end and a reserve. */
+#define OUTBOX_MUTATIONS 8u
+
+/* Bytes kept of the end of each stream for summaries and error details. */
+#define TAIL_BYTES ((size_t)64 * 1024)
+
+/* UTF-16 units of a command's summary, and of a text in an error file. */
+#define SUMMARY_UNITS ((size_t)240)
+#define ERROR_DETAIL_UNITS ((size_t)8 * 1024)
+
+/* The oldest byte of an unfinished chunk: longer feels dead to a person who watches. */
+#define CHUNK_AGE_NS ((long long)10 * 1000 * 1000)
+
+/* After a short read: how long to leave the pipe alone, so that it fills and its writer finds no
+ * sleeping reader to wake. */
+#define NAP_MIN_NS ((long long)200 * 1000)
+#define NAP_MAX_NS ((long long)1000 * 1000)
+
+/* How long output is awaited after a command's exit while somebody else holds its pipes. */
+#define DRAIN_GRACE_MS 2000
+
+/* From SIGTERM to SIGKILL when a run is cancelled. */
+#define CANCEL_GRACE_MS 5000
+
+/* Heartbeat, and after how long without one a run counts as stale; both are in the manifest. */
+#define HEARTBEAT_SECONDS 5
+#define HEARTBEAT_STALE_SECONDS 30
+
+/* A coalesced manifest write waits this many times what the last one took: 20 bounds the
+ * manifest's share of the wall time to 5 %. */
+#define COALESCE_FACTOR 20
+
+/* From a change to its manifest write, unless somebody waits for it: long enough for the next
+ * command's start to join its predecessor's end, short enough for whoever looks at the file. */
+#define COALESCE_MS 100
+
+/* How long a failing manifest write is tried again before the run ends as failed, and the pause
+ * between two tries. */
+#define WRITE_RETRY_MS 10000
+#define WRITE_RETRY_PAUSE_MS 100
+
+/* Privacy decisions kept in the manifest; the log has all of them. */
+#define MANIFEST_DECISIONS 1000u
+
+/* Runs kept in out/<task>/runs.json. */
+#define HISTORY_RUNS 500u
+
+/* Largest JSON document that is read (configuration, manifest, history). */
+#define JSON_FILE_BYTES ((size_t)256 * 1024 * 1024)
+
+/* Warnings about a configuration that are kept; the rest are counted. Each one scans the file for
+ * its line, and nobody reads hundreds. */
+#define CONFIG_WARNINGS ((size_t)20)
+
+/* Frames a watcher may be behind, and the bytes of one frame's line. */
+#define WATCH_FRAMES 64u
+
+static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");
+static_assert(OUTBOX_SLOTS > CHUNK_POOL + OUTBOX_MUTATIONS,
+              "an outbox holds every chunk of its worker and its mutations: a push can't fail");
+static_assert(CHUNK_BYTES >= CHUNK_HEAD + CHUNK_BINARY_BYTES * 6 + CHUNK_BINARY_BYTES * 4 / 3 + 512,
+              "a binary chunk fits its buffer in the worst case");
+static_assert(CHUNK_BYTES > STREAM_BYTES, "plain text fits without a split");
+static_assert(TAIL_BYTES >= ERROR_DETAIL_UNITS * 4, "the tail covers an error detail");
+
+#endif

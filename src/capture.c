@@ -1,0 +1,191 @@
+/* Owns the reading rhythm, the end and the cancellation of a running command. Its worker. */
+#include "capture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+#include "bounds.h"
+#include "clock.h"
+
+#define MS INT64_C(1000000)
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool pipes_open(const struct capture *c)
+{
+    return c->proc->out[0] >= 0 || c->proc->out[1] >= 0;
+}
+
+/* Sends what the level of the cancellation and the clock ask for; returns when to look again. */
+static int64_t carry_out_cancel(struct capture *c, int64_t now)
+{
+    int level = cancel_level(c->cancel);
+    if (level > c->level && level == CANCEL_TERM) {
+        proc_signal(c->proc, SIGTERM);
+        c->kill_ns = now + c->cancel_grace_ms * MS;
+    }
+    bool kill_now = level == CANCEL_KILL && c->level < CANCEL_KILL;
+    c->level = level > c->level ? level : c->level;
+    if (kill_now || now >= c->kill_ns) {
+        proc_signal(c->proc, SIGKILL);
+        c->kill_ns = WAKE_FOREVER;
+        c->level = CANCEL_KILL;
+        /* What escaped the group may hold the pipes for ever. */
+        c->drain_ns = earlier(c->drain_ns, now + c->drain_grace_ms * MS);
+    }
+    return c->kill_ns;
+}
+
+/* A buffer from the pool, sleeping while all are under way: this is the backpressure (I5). */
+static struct chunk *take_chunk(struct capture *c)
+{
+    for (;;) {
+        uint32_t seen = wake_snapshot(&c->outbox->room);
+        struct chunk *chunk = outbox_take(c->outbox);
+        if (chunk)
+            return chunk;
+        wake_wait(&c->outbox->room, seen, carry_out_cancel(c, clock_mono_ns()));
+    }
+}
+
+static void push(struct capture *c, struct chunk *chunk)
+{
+    struct record r = {.journal = c->journal, .kind = RECORD_LINES, .as.chunk = chunk};
+    r.index = (uint32_t)(c->context.index - 1);
+    outbox_push_wait(c->outbox, &r);
+}
+
+/* Encodes and pushes what a stream has gathered; `last`: its end has come. */
+static void emit(struct capture *c, struct stream *s, bool last)
+{
+    while (s->len > 0) {
+        int64_t wall_ms = clock_wall_ms();
+        struct chunk *chunk = take_chunk(c);
+        size_t n = stream_encode(s, last, &c->context, wall_ms, chunk);
+        if (n == 0) { /* the rest of a character is to come */
+            outbox_untake(c->outbox, chunk);
+            break;
+        }
+        push(c, chunk);
+        if (c->mirror) {
+            chunk = take_chunk(c);
+            stream_mirror(s, n, &c->context, wall_ms, chunk);
+            push(c, chunk);
+        }
+        stream_consume(s, n);
+    }
+    s->first_ns = clock_mono_ns();
+}
+
+/* Reads a stream once; returns whether there may be more at once. */
+static bool read_once(struct capture *c, int i)
+{
+    struct stream *s = &c->streams[i];
+    if (c->proc->out[i] < 0)
+        return false;
+    if (stream_full(s))
+        emit(c, s, false);
+    size_t room = STREAM_BYTES - s->len;
+    ssize_t n = stream_read(s, c->proc->out[i], clock_mono_ns());
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        proc_close(c->proc, i);
+        emit(c, s, true);
+        return false;
+    }
+    if (n > 0)
+        c->since_nap += (size_t)n;
+    return n == (ssize_t)room;
+}
+
+/* After a short read the pipe is left alone for a moment, so that its writer finds no sleeping
+ * reader to wake with every line. The aim is to find it a third to half full. */
+static void begin_nap(struct capture *c, int64_t now)
+{
+    if (c->since_nap == 0)
+        return;
+    if (c->since_nap < PIPE_BYTES / 3)
+        c->nap_ns += c->nap_ns / 4;
+    else if (c->since_nap > PIPE_BYTES / 2)
+        c->nap_ns /= 2;
+    c->nap_ns = c->nap_ns < NAP_MIN_NS ? NAP_MIN_NS : c->nap_ns > NAP_MAX_NS ? NAP_MAX_NS : c->nap_ns;
+    c->nap_until_ns = now + c->nap_ns;
+    c->since_nap = 0;
+}
+
+/* Pushes what has become old; returns when the next one does. */
+static int64_t emit_aged(struct capture *c, int64_t now)
+{
+    int64_t next = WAKE_FOREVER;
+    for (int i = 0; i < 2; i++) {
+        struct stream *s = &c->streams[i];
+        if (s->len > 0 && now >= s->first_ns + CHUNK_AGE_NS)
+            emit(c, s, false);
+        if (s->len > 0)
+            next = earlier(next, s->first_ns + CHUNK_AGE_NS);
+    }
+    return next;
+}
+
+static void wait_for(struct capture *c, int64_t now, int64_t deadline)
+{
+    enum { OUT, ERR, EXIT, CANCEL, FDS };
+    bool napping = now < c->nap_until_ns;
+    if (napping)
+        deadline = earlier(deadline, c->nap_until_ns);
+    struct pollfd fds[FDS] = {
+        [OUT] = {.fd = napping ? -1 : c->proc->out[0], .events = POLLIN},
+        [ERR] = {.fd = napping ? -1 : c->proc->out[1], .events = POLLIN},
+        [EXIT] = {.fd = c->exited ? -1 : c->proc->pidfd, .events = POLLIN},
+        [CANCEL] = {.fd = c->level < CANCEL_KILL ? c->cancel->fds[c->level] : -1, .events = POLLIN},
+    };
+    int64_t left = deadline > now ? deadline - now : 0;
+    struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    if (ppoll(fds, FDS, deadline == WAKE_FOREVER ? NULL : &timeout, NULL) <= 0)
+        return;
+    if (fds[EXIT].revents && !c->exited) {
+        c->exited = true;
+        c->nap_until_ns = 0;
+        c->drain_ns = earlier(c->drain_ns, clock_mono_ns() + c->drain_grace_ms * MS);
+    }
+}
+
+/* The grace time is over: what has been read is kept, the pipes are left to whoever holds them. */
+static void leave_pipes(struct capture *c)
+{
+    for (int i = 0; i < 2; i++) {
+        c->left_open |= c->proc->out[i] >= 0;
+        proc_close(c->proc, i);
+        emit(c, &c->streams[i], true);
+    }
+}
+
+void capture_run(struct capture *c)
+{
+    c->left_open = c->exited = false;
+    c->level = CANCEL_NONE;
+    c->kill_ns = c->drain_ns = WAKE_FOREVER;
+    c->nap_ns = NAP_MIN_NS;
+    c->nap_until_ns = 0;
+    c->since_nap = 0;
+    while (!c->exited || pipes_open(c)) {
+        int64_t now = clock_mono_ns();
+        int64_t deadline = earlier(carry_out_cancel(c, now), c->drain_ns);
+        if (now >= c->drain_ns)
+            leave_pipes(c);
+        else if (now >= c->nap_until_ns) {
+            bool more = read_once(c, 0);
+            if (read_once(c, 1) || more)
+                continue;
+            begin_nap(c, now);
+        }
+        if (c->exited && !pipes_open(c))
+            break;
+        deadline = earlier(deadline, emit_aged(c, now));
+        wait_for(c, now, deadline);
+    }
+}

@@ -1,0 +1,39 @@
+/* Reading what a command prints until it is over, into chunks of an outbox. Its worker. */
+#ifndef CORCH_CAPTURE_H
+#define CORCH_CAPTURE_H
+
+#include "cancel.h"
+#include "chunk.h"
+#include "journal.h"
+#include "outbox.h"
+#include "proc.h"
+
+struct capture {
+    /* set by the caller */
+    struct proc *proc;
+    struct stream *streams; /* 2 */
+    struct outbox *outbox;
+    struct journal *journal;
+    struct cancel *cancel;
+    long long cancel_grace_ms, drain_grace_ms;
+    bool mirror;
+    struct chunk_context context;
+
+    /* result */
+    bool left_open; /* somebody else held a pipe open after the command's exit */
+
+    /* state */
+    bool exited;
+    int level;         /* of the cancellation that has been carried out */
+    int64_t kill_ns;   /* when SIGKILL follows SIGTERM */
+    int64_t drain_ns;  /* when we stop waiting for the pipes */
+    int64_t nap_ns, nap_until_ns;
+    size_t since_nap; /* bytes read since the last nap */
+};
+
+/* Returns when the command has exited and both pipes are at their end (or the grace time after the
+ * exit has passed), with every byte pushed. The process is still to be reaped. Carries out a
+ * cancellation on the way. */
+void capture_run(struct capture *c);
+
+#endif

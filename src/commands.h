@@ -1,0 +1,12 @@
+/* The commands of the program: options in, one library call, exit code out. Main thread. */
+#ifndef CORCH_COMMANDS_H
+#define CORCH_COMMANDS_H
+
+#define EXIT_OK 0
+#define EXIT_RUN_FAILED 1
+#define EXIT_NOT_RUN 2 /* usage, configuration, unknown run, refused token */
+
+/* argv are the words behind the command's name. */
+int cmd_start(int argc, char **argv);
+
+#endif

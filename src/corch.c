@@ -1,0 +1,300 @@
+/* Owns the public interface: opaque handles over config, engine and watch. */
+#include "corch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "clock.h"
+#include "engine.h"
+#include "ndjson.h"
+
+static_assert(sizeof(corch_error) == sizeof(struct err), "an error is handed through as it is");
+
+struct corch_config {
+    struct workspace workspace;
+    struct config config;
+};
+
+struct corch_run {
+    struct engine *engine;
+    struct watch *watch; /* or NULL */
+    pthread_t thread;
+    bool joined;
+    int done_fd;
+    corch_result result;
+    char *manifest_path;
+    struct watch_slot *slot; /* of the frame that was handed out last */
+    char data[CHUNK_BYTES];
+};
+
+static void copy_error(corch_error *to, const struct err *from)
+{
+    if (to)
+        memcpy(to->text, from->text, sizeof to->text);
+}
+
+corch_config *corch_config_load(const char *root, const char *task, corch_error *e)
+{
+    struct err why = {""};
+    corch_config *c = calloc(1, sizeof *c);
+    if (!c) {
+        err_sys(&why, "can't read the configuration");
+    } else if (workspace_open(&c->workspace, root, task, &why) != 0) {
+        free(c);
+        c = NULL;
+    } else {
+        char *path = text_join(c->workspace.root, "/codex.orchestrator.json", "");
+        if (!path || config_load(path, &c->config, &why) != 0) {
+            if (!path)
+                err_sys(&why, "can't read the configuration");
+            workspace_release(&c->workspace);
+            free(c);
+            c = NULL;
+        }
+        free(path);
+    }
+    copy_error(e, &why);
+    return c;
+}
+
+void corch_config_free(corch_config *config)
+{
+    if (!config)
+        return;
+    config_release(&config->config);
+    workspace_release(&config->workspace);
+    free(config);
+}
+
+const char *corch_config_warning(const corch_config *config, size_t i)
+{
+    size_t n = 0;
+    while (config->config.warnings && config->config.warnings[n])
+        n++;
+    return i < n ? config->config.warnings[i] : NULL;
+}
+
+static void *drive(void *arg)
+{
+    struct corch_run *r = arg;
+    engine_drive(r->engine);
+    eventfd_write(r->done_fd, 1);
+    return NULL;
+}
+
+static long long or_default(long value, long long fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+static int begin(corch_run *r, const corch_config *config, const corch_options *options,
+                 struct err *e)
+{
+    struct run_request request = {.pipeline = config_pipeline(&config->config, options->pipeline),
+                                  .target = options->target,
+                                  .parent_run_id = options->parent_run,
+                                  .approval_policy = options->approval_policy,
+                                  .watch = r->watch};
+    struct engine_limits limits = {
+        .workers = options->workers ? options->workers : 1,
+        .chunk_pool = options->chunk_pool && options->chunk_pool < CHUNK_POOL ? options->chunk_pool
+                                                                              : CHUNK_POOL,
+        .cancel_grace_ms = or_default(options->cancel_grace_ms, CANCEL_GRACE_MS),
+        .drain_grace_ms = or_default(options->drain_grace_ms, DRAIN_GRACE_MS)};
+    if (!request.pipeline)
+        return err_set(e, "Pipeline '%s' not found.",
+                       options->pipeline                  ? options->pipeline
+                       : config->config.default_pipeline ? config->config.default_pipeline
+                                                          : "diagnostics");
+    r->engine = engine_new(&config->config, &config->workspace, &request, &limits, e);
+    if (!r->engine)
+        return -1;
+    errno = pthread_create(&r->thread, NULL, drive, r);
+    return errno ? err_sys(e, "can't start the thread of a run") : 0;
+}
+
+corch_run *corch_run_start(const corch_config *config, const corch_options *options,
+                           corch_error *e)
+{
+    struct err why = {""};
+    corch_run *r = calloc(1, sizeof *r);
+    if (r) {
+        r->joined = true;
+        r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r->watch = options->watch ? watch_new() : NULL;
+    }
+    if (!r || r->done_fd < 0 || (options->watch && !r->watch)) {
+        err_sys(&why, "can't prepare a run");
+    } else if (begin(r, config, options, &why) == 0) {
+        r->joined = false;
+        return r;
+    }
+    corch_run_free(r);
+    copy_error(e, &why);
+    return NULL;
+}
+
+static void set_result(corch_run *r)
+{
+    struct engine_result got;
+    engine_result(r->engine, &got);
+    const struct manifest *m = got.manifest;
+    r->manifest_path = text_join(m->artifact_root, "/manifest.json", "");
+    r->result = (corch_result){
+        .status = got.status == RUN_SUCCEEDED   ? CORCH_SUCCEEDED
+                  : got.status == RUN_CANCELLED ? CORCH_CANCELLED
+                                                : CORCH_FAILED,
+        .status_name = run_status_name(got.status),
+        .status_detail = m->status_detail,
+        .run_id = m->run_id,
+        .artifact_root = m->artifact_root,
+        .manifest = r->manifest_path,
+        .log_path = m->log_path,
+        .summary = m->summary,
+        .manifest_writes = got.manifest_writes,
+    };
+    static const char *const none[] = {NULL};
+    r->result.warnings = none;
+    if (got.notices->texts)
+        memcpy(&r->result.warnings, &got.notices->texts, sizeof r->result.warnings);
+}
+
+const corch_result *corch_run_wait(corch_run *run)
+{
+    if (!run->joined) {
+        pthread_join(run->thread, NULL);
+        run->joined = true;
+        set_result(run);
+    }
+    return &run->result;
+}
+
+int corch_run_fd(const corch_run *run)
+{
+    return run->done_fd;
+}
+
+void corch_run_cancel(corch_run *run, int now)
+{
+    engine_cancel(run->engine, now ? CANCEL_KILL : CANCEL_TERM);
+}
+
+void corch_run_free(corch_run *run)
+{
+    if (!run)
+        return;
+    if (!run->joined)
+        corch_run_wait(run);
+    engine_free(run->engine);
+    watch_free(run->watch);
+    if (run->done_fd >= 0)
+        close(run->done_fd);
+    free(run->manifest_path);
+    free(run);
+}
+
+/* The inside of the JSON string that follows `key` in a line of our own making, or NULL. */
+static const char *find_string(const char *line, const char *key, size_t *n)
+{
+    const char *at = strstr(line, key);
+    if (!at)
+        return NULL;
+    at += strlen(key);
+    size_t len = 0;
+    while (at[len] && at[len] != '"')
+        len += at[len] == '\\' && at[len + 1] ? 2 : 1;
+    *n = len;
+    return at;
+}
+
+static void set_chunk(corch_run *r, corch_frame *f)
+{
+    size_t n, size = (size_t)-1;
+    const char *binary = find_string(f->json, "\",\"data_base64\":\"", &n);
+    if (binary)
+        size = ndjson_unbase64(r->data, binary, n);
+    if (size == (size_t)-1) {
+        const char *text = find_string(f->json, ",\"data\":\"", &n);
+        size = text ? ndjson_unescape(r->data, text, n) : 0;
+    }
+    f->kind = CORCH_FRAME_CHUNK;
+    f->stream = strstr(f->json, ",\"stream\":\"stderr\"") ? 2 : 1;
+    f->data = r->data;
+    f->size = size == (size_t)-1 ? 0 : size;
+    r->data[f->size] = '\0';
+}
+
+/* The number behind the last `"index":` of the line; 0 if it has none. */
+static size_t stage_number(const struct watch_slot *slot)
+{
+    static const char key[] = "\"index\":";
+    for (size_t at = slot->len; at >= sizeof key; at--) {
+        if (memcmp(slot->line + at - (sizeof key - 1), key, sizeof key - 1) == 0)
+            return strtoul(slot->line + at, NULL, 10);
+    }
+    return 0;
+}
+
+static const char *state_name(corch_run *r, const char *json)
+{
+    size_t n;
+    const char *status = find_string(json, "\"status\":\"", &n);
+    if (!status || n >= sizeof r->data)
+        return NULL;
+    memcpy(r->data, status, n);
+    r->data[n] = '\0';
+    return r->data;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void set_frame(corch_run *r, corch_frame *f)
+{
+    const struct watch_slot *s = r->slot;
+    *f = (corch_frame){.kind = CORCH_FRAME_EVENT,
+                       .sequence = s->sequence,
+                       .lost = s->lost,
+                       .run_id = s->run_id,
+                       .json = s->line,
+                       .stage = stage_number(s)};
+    if (starts_with(s->line, "{\"type\":\"exec:chunk\"")) {
+        set_chunk(r, f);
+    } else if (starts_with(s->line, "{\"type\":\"run:state\"")) {
+        f->kind = CORCH_FRAME_STATE;
+        f->stage = 0;
+        f->status = state_name(r, s->line);
+    } else if (starts_with(s->line, "{\"type\":\"stage:state\"")) {
+        f->kind = CORCH_FRAME_STATE;
+        f->status = state_name(r, s->line);
+    }
+}
+
+int corch_run_next(corch_run *run, corch_frame *frame, int timeout_ms)
+{
+    bool ended = true;
+    int64_t deadline =
+        timeout_ms < 0 ? WAKE_FOREVER : clock_mono_ns() + (int64_t)timeout_ms * 1000000;
+    if (!run->watch)
+        return 0;
+    if (run->slot)
+        watch_done(run->watch, run->slot);
+    run->slot = watch_next(run->watch, deadline, &ended);
+    if (!run->slot)
+        return ended ? 0 : -1;
+    set_frame(run, frame);
+    return 1;
+}
+
+uint64_t corch_run_lost(const corch_run *run)
+{
+    return run->watch ? watch_lost(run->watch) : 0;
+}

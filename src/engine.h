@@ -1,0 +1,48 @@
+/*
+ * Drives a run and its subpipelines to their end: hands ready stages to the pool, begins and ends
+ * subpipelines, carries out cancellation. One thread, the driving thread, calls engine_drive;
+ * engine_cancel may come from any.
+ */
+#ifndef CORCH_ENGINE_H
+#define CORCH_ENGINE_H
+
+#include "notices.h"
+#include "pool.h"
+#include "run.h"
+
+struct engine;
+
+struct engine_limits {
+    unsigned workers, chunk_pool;
+    long long cancel_grace_ms, drain_grace_ms;
+};
+
+/* How the run that was asked for ended; strings are the engine's. */
+struct engine_result {
+    enum run_status status;
+    const struct manifest *manifest;
+    const struct notices *notices;
+    unsigned long manifest_writes;
+};
+
+/* Starts persister and workers, and creates the run. NULL on failure: nothing was run. `config`
+ * and `workspace` must outlive the engine. */
+struct engine *engine_new(const struct config *config, const struct workspace *workspace,
+                          const struct run_request *request, const struct engine_limits *limits,
+                          struct err *e);
+
+/* Runs everything to its end, with all files written, and stops the threads. Once. */
+void engine_drive(struct engine *g);
+
+/* See cancel.h for the levels. Any thread, until engine_free. */
+void engine_cancel(struct engine *g, int level);
+
+/* After engine_drive. */
+void engine_result(const struct engine *g, struct engine_result *out);
+
+/* The run's manifest as it was made: ids and paths only, while it is driven. */
+const char *engine_run_id(const struct engine *g);
+
+void engine_free(struct engine *g);
+
+#endif

@@ -1,0 +1,76 @@
+/* Owns what follows a run's end. The thread that drives the run. */
+#include "epilogue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomicfile.h"
+#include "clock.h"
+#include "history.h"
+#include "metrics.h"
+#include "persister.h"
+#include "rundir.h"
+#include "summary.h"
+
+/* .runs/<task>/<run>/manifest.json: the summary where other tools look for it. */
+static int write_task_copy(const struct workspace *w, const struct manifest *m,
+                           const struct buf *text)
+{
+    struct buf path = BUF_INIT;
+    buf_addf(&path, "%s/%s/%s", w->runs, m->task_id, m->run_id);
+    int dir = !path.failed && make_folders(path.data) == 0 ? open_folder(path.data) : -1;
+    int rc = dir < 0 ? -1
+                     : atomicfile_replace(dir, "manifest.json", text->data, text->len, 0600,
+                                          ATOMIC_DERIVED);
+    int saved = errno;
+    if (dir >= 0)
+        close(dir);
+    buf_release(&path);
+    errno = saved;
+    return rc;
+}
+
+static void write_summary(const struct workspace *w, struct journal *j, const cJSON *summary,
+                          struct notices *notices)
+{
+    struct manifest *m = &j->manifest;
+    struct buf text = BUF_INIT;
+    int rc = json_print(summary, true, &text);
+    buf_addch(&text, '\n');
+    if (rc == 0)
+        rc = atomicfile_replace(j->dir.fd, "run-summary.json", text.data, text.len, 0600,
+                                ATOMIC_DURABLE);
+    if (rc == 0)
+        m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
+    if (rc != 0 || write_task_copy(w, m, &text) != 0)
+        notices_add(notices, "run %s: its summary was not written: %s", m->run_id, strerror(errno));
+    buf_release(&text);
+}
+
+char *epilogue_write(const struct workspace *w, struct journal *j, const struct plan *plan,
+                     struct notices *notices)
+{
+    struct manifest *m = &j->manifest;
+    struct err e = {""};
+    int64_t now = clock_wall_ms();
+    manifest_guardrails(m, now);
+    if (m->guardrail.recommendation)
+        notices_add(notices, "%s", m->guardrail.recommendation);
+    cJSON *summary = summary_build(m, plan, now);
+    const char *review = summary_review(summary);
+    char *shown = review ? strdup(review) : NULL;
+    write_summary(w, j, summary, notices);
+    int recorded = metrics_record(w, m, now, &e);
+    m->metrics_recorded = recorded == 1;
+    if (recorded != 1)
+        notices_add(notices, "run %s: %s", m->run_id, e.text);
+    if (summary && history_record(w, summary, &e) != 0)
+        notices_add(notices, "run %s: %s", m->run_id, e.text);
+    if (persister_write_closed(j) != 0)
+        notices_add(notices, "run %s: the last manifest was not written: %s", m->run_id,
+                    strerror(errno));
+    cJSON_Delete(summary);
+    return shown;
+}

@@ -1,0 +1,286 @@
+/* Owns a run's files while it runs: logs, heartbeat, error files, the manifest in memory. */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomicfile.h"
+#include "bounds.h"
+#include "clock.h"
+
+static int open_log(const struct journal *j, const char *name)
+{
+    return openat(j->dir.fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                  0600);
+}
+
+int journal_init(struct journal *j)
+{
+    j->next = NULL;
+    j->waiting = NULL;
+    j->open = j->dirty = j->urgent = false;
+    j->dirty_ns = j->next_write_ns = j->next_beat_ns = j->failing_since_ns = 0;
+    j->manifest_writes = j->heartbeat_writes = 0;
+    j->image = (struct buf)BUF_INIT;
+    atomic_init(&j->failed, 0);
+    atomic_init(&j->writing, false);
+    j->command_fds = malloc((j->manifest.n_commands + 1) * sizeof *j->command_fds);
+    for (size_t i = 0; j->command_fds && i < j->manifest.n_commands; i++)
+        j->command_fds[i] = -1;
+    j->runner_fd = open_log(j, "runner.ndjson");
+    j->privacy_fd = open_log(j, "privacy-decisions.ndjson");
+    j->heartbeat_fd = openat(j->dir.fd, ".heartbeat",
+                             O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (!j->command_fds)
+        errno = ENOMEM;
+    return j->command_fds && j->runner_fd >= 0 && j->privacy_fd >= 0 && j->heartbeat_fd >= 0 ? 0 : -1;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void journal_release(struct journal *j)
+{
+    for (size_t i = 0; j->command_fds && i < j->manifest.n_commands; i++)
+        close_fd(&j->command_fds[i]);
+    free(j->command_fds);
+    j->command_fds = NULL;
+    close_fd(&j->runner_fd);
+    close_fd(&j->privacy_fd);
+    close_fd(&j->heartbeat_fd);
+    buf_release(&j->image);
+    manifest_release(&j->manifest);
+    rundir_release(&j->dir);
+}
+
+void journal_fail(struct journal *j, int error)
+{
+    int none = 0;
+    if (atomic_compare_exchange_strong(&j->failed, &none, error ? error : EIO) && j->on_failure)
+        j->on_failure(j);
+}
+
+/* Appends all of it or nothing: on a lasting failure what was written of it is cut off again. */
+static int append(int fd, const char *bytes, size_t n)
+{
+    size_t done = 0;
+    int64_t give_up = 0;
+    while (done < n) {
+        ssize_t wrote = write(fd, bytes + done, n - done);
+        if (wrote >= 0) {
+            done += (size_t)wrote;
+            give_up = 0;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        int64_t now = clock_mono_ns();
+        if (give_up == 0)
+            give_up = now + (int64_t)WRITE_RETRY_MS * 1000000;
+        if ((errno == ENOSPC || errno == EDQUOT) && now < give_up) {
+            clock_sleep_ms(WRITE_RETRY_PAUSE_MS); /* space may come back */
+            continue;
+        }
+        int error = errno;
+        struct stat st;
+        if (done > 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size - (off_t)done) != 0)
+            error = errno;
+        errno = error;
+        return -1;
+    }
+    return 0;
+}
+
+void journal_append(struct journal *j, size_t index, const char *lines, size_t n)
+{
+    if (n == 0 || atomic_load(&j->failed))
+        return;
+    int command_fd = j->command_fds[index];
+    if (append(j->runner_fd, lines, n) != 0 || (command_fd >= 0 && append(command_fd, lines, n) != 0)) {
+        journal_fail(j, errno);
+        return;
+    }
+    if (j->watch)
+        watch_offer(j->watch, j->manifest.run_id, lines, n);
+}
+
+/* What watchers see besides the log lines; not part of any file. */
+static void offer_state(struct journal *j, const char *type, size_t index, const char *state,
+                        const char *detail)
+{
+    if (!j->watch)
+        return;
+    struct buf line = BUF_INIT;
+    cJSON *doc = json_new();
+    json_str(doc, "type", type);
+    json_str(doc, "run_id", j->manifest.run_id);
+    if (index < j->manifest.n_commands) {
+        json_str(doc, "stage_id", j->manifest.commands[index].id);
+        json_int(doc, "index", (int64_t)index + 1);
+    }
+    json_str(doc, "status", state);
+    json_str(doc, "status_detail", detail);
+    json_time(doc, "timestamp", clock_wall_ms());
+    if (json_print(doc, false, &line) == 0)
+        watch_offer(j->watch, j->manifest.run_id, line.data, line.len);
+    cJSON_Delete(doc);
+    buf_release(&line);
+}
+
+static void offer_stage(struct journal *j, size_t index)
+{
+    const struct manifest_command *c = &j->manifest.commands[index];
+    offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
+}
+
+int journal_stage_start(struct journal *j, const struct mutation *m)
+{
+    struct manifest *doc = &j->manifest;
+    struct manifest_command *c = &doc->commands[m->index];
+    if (manifest_stage_event(doc, m->index, STAGE_EV_START, m->now_ms) != 0)
+        return EINVAL;
+    if (m->log_path) {
+        char name[128];
+        rundir_command_file(name, sizeof name, "commands", m->index + 1, c->id, "ndjson");
+        j->command_fds[m->index] = open_log(j, name);
+        if (j->command_fds[m->index] < 0)
+            return errno;
+        if (manifest_set(c, &c->log_path, m->log_path) != 0)
+            return ENOMEM;
+    }
+    if (m->lines)
+        journal_append(j, m->index, m->lines, m->lines_len);
+    offer_stage(j, m->index);
+    return atomic_load(&j->failed);
+}
+
+/* errors/NN-id.json: whole or not there. Its path as the manifest shows it: free() it. */
+static char *write_error_file(struct journal *j, const struct mutation *m)
+{
+    char name[128];
+    rundir_command_file(name, sizeof name, "errors", m->index + 1, j->manifest.commands[m->index].id,
+                        "json");
+    int dir = openat(j->dir.fd, "errors", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int rc = dir < 0 ? -1
+                     : atomicfile_replace(dir, strchr(name, '/') + 1, m->error_text,
+                                          strlen(m->error_text), 0600, ATOMIC_DURABLE);
+    int error = errno;
+    close_fd(&dir);
+    struct buf path = BUF_INIT;
+    if (rc == 0)
+        buf_addf(&path, "%s/%s", j->dir.rel, name);
+    else
+        journal_fail(j, error);
+    return rc == 0 ? buf_detach(&path) : NULL;
+}
+
+static int set_entry(struct journal *j, const struct mutation *m)
+{
+    struct manifest_command *c = &j->manifest.commands[m->index];
+    char *error_file = m->error_text ? write_error_file(j, m) : NULL;
+    c->has_exit_code = m->has_exit_code;
+    c->exit_code = m->exit_code;
+    c->spawn_error = m->spawn_error;
+    c->ran = true;
+    int rc = manifest_set(c, &c->summary, m->summary) | manifest_set(c, &c->error_file, error_file) |
+             manifest_set(c, &c->sub_run_id, m->sub_run_id);
+    free(error_file);
+    return rc;
+}
+
+static int set_links(struct journal *j, const struct mutation *m)
+{
+    struct manifest *doc = &j->manifest;
+    int rc = 0;
+    if (m->frames > 0)
+        rc |= manifest_add_handle(doc, m->handle_id, m->correlation_id, doc->commands[m->index].id,
+                                  m->frames, m->handle_ms);
+    if (m->sub_run_id)
+        rc |= manifest_add_child(doc, m->sub_run_id, m->sub_pipeline_id, m->sub_status,
+                                 m->sub_manifest);
+    return rc;
+}
+
+int journal_stage_end(struct journal *j, const struct mutation *m)
+{
+    if (m->lines)
+        journal_append(j, m->index, m->lines, m->lines_len);
+    close_fd(&j->command_fds[m->index]);
+    if (manifest_stage_event(&j->manifest, m->index, m->event, m->now_ms) != 0)
+        return EINVAL;
+    if ((set_entry(j, m) | set_links(j, m)) != 0)
+        journal_fail(j, ENOMEM);
+    journal_set_status(j, m);
+    offer_stage(j, m->index);
+    return atomic_load(&j->failed);
+}
+
+static void replace(char **field, const char *value)
+{
+    char *copy = value ? strdup(value) : NULL;
+    if (value && !copy)
+        return; /* the old text is better than none */
+    free(*field);
+    *field = copy;
+}
+
+void journal_set_status(struct journal *j, const struct mutation *m)
+{
+    struct manifest *doc = &j->manifest;
+    if (m->status_detail)
+        replace(&doc->status_detail, m->status_detail);
+    if (m->run_summary_line)
+        manifest_add_summary(doc, m->run_summary_line);
+    if (m->kind == MUTATION_OPEN)
+        doc->status = RUN_IN_PROGRESS;
+    if (m->kind == MUTATION_CLOSE) {
+        doc->status = m->status;
+        doc->completed_ms = m->now_ms;
+        if (m->status == RUN_SUCCEEDED)
+            replace(&doc->status_detail, NULL); /* of an optional stage that failed on the way */
+    }
+    if (m->kind == MUTATION_OPEN || m->kind == MUTATION_CLOSE)
+        offer_state(j, "run:state", SIZE_MAX, run_status_name(doc->status), doc->status_detail);
+}
+
+void journal_beat(struct journal *j, int64_t now_ms)
+{
+    char text[CLOCK_ISO_LEN + 1];
+    j->manifest.heartbeat_ms = now_ms;
+    clock_iso(now_ms, text);
+    text[CLOCK_ISO_LEN] = '\n';
+    /* In place: always the same length, so a reader sees the old or the new time. */
+    if (pwrite(j->heartbeat_fd, text, sizeof text, 0) == (ssize_t)sizeof text)
+        j->heartbeat_writes++;
+}
+
+struct mutation *mutation_new(enum mutation_kind kind, struct journal *j)
+{
+    struct mutation *m = calloc(1, sizeof *m);
+    if (m) {
+        m->kind = kind;
+        m->journal = j;
+        m->now_ms = clock_wall_ms();
+    }
+    return m;
+}
+
+void mutation_free(struct mutation *m)
+{
+    if (!m)
+        return;
+    char *owned[] = {m->lines,          m->summary,       m->error_text,       m->log_path,
+                     m->sub_run_id,     m->sub_pipeline_id, m->sub_manifest,   m->status_detail,
+                     m->run_summary_line};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        free(owned[i]);
+    free(m);
+}

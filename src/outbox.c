@@ -1,0 +1,104 @@
+/* Owns the rings between a producer and the persister, and the producer's chunk buffers. */
+#include "outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tsan.h"
+
+CK_RING_PROTOTYPE(record, record)
+
+int outbox_init(struct outbox *o, struct wake *persister, unsigned pool_size)
+{
+    ck_ring_init(&o->forward, OUTBOX_SLOTS);
+    ck_ring_init(&o->backward, OUTBOX_SLOTS);
+    wake_init(&o->room);
+    o->persister = persister;
+    o->spare = NULL;
+    o->pool = pool_size ? malloc(pool_size * sizeof *o->pool) : NULL;
+    if (pool_size && !o->pool) {
+        errno = ENOMEM;
+        return -1;
+    }
+    for (unsigned i = 0; i < pool_size; i++)
+        ck_ring_enqueue_spsc(&o->backward, o->chunks, &o->pool[i]);
+    return 0;
+}
+
+void outbox_release(struct outbox *o)
+{
+    free(o->pool);
+    o->pool = NULL;
+}
+
+TSAN_BLIND static bool enqueue(struct outbox *o, const struct record *r)
+{
+    struct record copy = *r;
+    return ck_ring_enqueue_spsc_record(&o->forward, o->records, &copy);
+}
+
+bool outbox_push(struct outbox *o, const struct record *r)
+{
+    TSAN_RELEASE(&o->forward);
+    if (!enqueue(o, r))
+        return false;
+    wake_signal(o->persister);
+    return true;
+}
+
+void outbox_push_wait(struct outbox *o, const struct record *r)
+{
+    for (;;) {
+        uint32_t seen = wake_snapshot(&o->room);
+        if (outbox_push(o, r))
+            return;
+        wake_wait(&o->room, seen, WAKE_FOREVER);
+    }
+}
+
+TSAN_BLIND static bool dequeue(struct outbox *o, struct record *out)
+{
+    return ck_ring_dequeue_spsc_record(&o->forward, o->records, out);
+}
+
+bool outbox_pop(struct outbox *o, struct record *out)
+{
+    if (!dequeue(o, out))
+        return false;
+    TSAN_ACQUIRE(&o->forward);
+    wake_signal(&o->room); /* always: whether the ring was full can't be told without a race */
+    return true;
+}
+
+TSAN_BLIND static struct chunk *dequeue_chunk(struct outbox *o)
+{
+    void *c = NULL;
+    return ck_ring_dequeue_spsc(&o->backward, o->chunks, &c) ? c : NULL;
+}
+
+struct chunk *outbox_take(struct outbox *o)
+{
+    struct chunk *c = o->spare;
+    o->spare = NULL;
+    if (!c)
+        c = dequeue_chunk(o);
+    TSAN_ACQUIRE(&o->backward);
+    return c;
+}
+
+void outbox_untake(struct outbox *o, struct chunk *c)
+{
+    o->spare = c;
+}
+
+TSAN_BLIND static void enqueue_chunk(struct outbox *o, struct chunk *c)
+{
+    ck_ring_enqueue_spsc(&o->backward, o->chunks, c);
+}
+
+void outbox_give(struct outbox *o, struct chunk *c)
+{
+    TSAN_RELEASE(&o->backward);
+    enqueue_chunk(o, c);
+    wake_signal(&o->room);
+}

@@ -1,0 +1,111 @@
+/* Owns the worker threads and their job queue. */
+#include "pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct pool_thread {
+    struct pool *pool;
+    struct worker worker;
+    pthread_t thread;
+};
+
+struct pool {
+    pthread_mutex_t lock; /* of the queue and `stopping` */
+    pthread_cond_t work;
+    struct job **queue; /* a ring of `workers` */
+    unsigned head, queued;
+    bool stopping;
+    unsigned workers, started;
+    struct pool_thread *threads;
+};
+
+static struct job *next_job(struct pool *p)
+{
+    struct job *job = NULL;
+    pthread_mutex_lock(&p->lock);
+    while (p->queued == 0 && !p->stopping)
+        pthread_cond_wait(&p->work, &p->lock);
+    if (p->queued > 0) {
+        job = p->queue[p->head];
+        p->head = (p->head + 1) % p->workers;
+        p->queued--;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return job;
+}
+
+static void *worker_main(void *arg)
+{
+    struct pool_thread *t = arg;
+    struct job *job;
+    while ((job = next_job(t->pool)))
+        worker_run(&t->worker, job);
+    return NULL;
+}
+
+bool pool_try_add(struct pool *p, struct job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    bool room = p->queued < p->workers;
+    if (room) {
+        p->queue[(p->head + p->queued) % p->workers] = job;
+        p->queued++;
+        pthread_cond_signal(&p->work);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return room;
+}
+
+void pool_nudge(struct pool *p)
+{
+    for (unsigned i = 0; i < p->started; i++)
+        wake_signal(&p->threads[i].worker.outbox->room);
+}
+
+void pool_stop(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < p->started; i++)
+        pthread_join(p->threads[i].thread, NULL);
+    pthread_cond_destroy(&p->work);
+    pthread_mutex_destroy(&p->lock);
+    free(p->queue);
+    free(p->threads);
+    free(p);
+}
+
+int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister,
+               struct cancel *cancel)
+{
+    struct pool *p = calloc(1, sizeof *p);
+    if (!p)
+        return -1;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->work, NULL);
+    p->workers = limits->workers;
+    p->queue = calloc(p->workers, sizeof(struct job *));
+    p->threads = calloc(p->workers, sizeof *p->threads);
+    int error = p->queue && p->threads ? 0 : ENOMEM;
+    for (unsigned i = 0; error == 0 && i < p->workers; i++) {
+        struct pool_thread *t = &p->threads[i];
+        t->pool = p;
+        t->worker.outbox = persister_outbox(persister, i + 1);
+        t->worker.cancel = cancel;
+        t->worker.cancel_grace_ms = limits->cancel_grace_ms;
+        t->worker.drain_grace_ms = limits->drain_grace_ms;
+        error = pthread_create(&t->thread, NULL, worker_main, t);
+        p->started += error == 0;
+    }
+    if (error != 0) {
+        pool_stop(p);
+        errno = error;
+        return -1;
+    }
+    *out = p;
+    return 0;
+}

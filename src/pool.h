@@ -1,0 +1,35 @@
+/*
+ * Worker threads and the bounded queue of jobs they take from. The queue changes once per command,
+ * so a mutex serves it; output goes another way (outbox.h).
+ */
+#ifndef CORCH_POOL_H
+#define CORCH_POOL_H
+
+#include <stdbool.h>
+
+#include "cancel.h"
+#include "persister.h"
+#include "worker.h"
+
+struct pool;
+
+struct pool_limits {
+    unsigned workers; /* at least 1; outboxes 1 to `workers` of the persister are theirs */
+    long long cancel_grace_ms, drain_grace_ms;
+};
+
+/* Starts the threads. 0, or -1 with errno and nothing left. */
+int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister,
+               struct cancel *cancel);
+
+/* Queues a job; false if as many as there are workers are waiting already (try again when a job has
+ * ended). Any thread. */
+bool pool_try_add(struct pool *p, struct job *job);
+
+/* Wakes workers that sleep for a chunk buffer, after the cancel level was raised. Any thread. */
+void pool_nudge(struct pool *p);
+
+/* Lets the queue run empty, joins the threads, frees everything. */
+void pool_stop(struct pool *p);
+
+#endif

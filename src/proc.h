@@ -1,0 +1,35 @@
+/* Child processes: pipes, spawn, wait, signals to a whole group. No globals; any thread. */
+#ifndef CORCH_PROC_H
+#define CORCH_PROC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct proc {
+    pid_t pid;  /* also its process group */
+    int pidfd;  /* readable once it has exited; -1 after proc_reap */
+    int out[2]; /* read ends of stdout and stderr, non-blocking; -1 once closed */
+};
+
+/*
+ * Starts `/bin/sh -c command` with the given environment, in `cwd` (NULL: ours), stdin /dev/null,
+ * stdout and stderr into pipes, in a new process group, with no signal blocked and all of them at
+ * their defaults. Nothing else is inherited. 0, or -1 with errno; then nothing is left, and
+ * `*failed` says what could not be done.
+ */
+int proc_spawn(struct proc *p, const char *command, const char *cwd, char *const *env,
+               const char **failed);
+
+/* Signals the group, if its leader has not been reaped (its number could be anybody's later). */
+void proc_signal(const struct proc *p, int signal);
+
+/* After the pidfd became readable: collects the exit status. `*exit_code` is 0 to 255, or -1 when
+ * a signal ended it; then `*signal` is its number, else 0. */
+void proc_reap(struct proc *p, int *exit_code, int *signal);
+
+void proc_close(struct proc *p, int stream); /* 0: stdout, 1: stderr; again: nothing */
+
+/* "SIGKILL" for 9; "SIG42" for what has no name. Returns `out`. */
+const char *proc_signal_name(int signal, char out[16]);
+
+#endif

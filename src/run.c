@@ -1,0 +1,126 @@
+/* Owns the making of live runs. The thread that drives them. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "environment.h"
+#include "ids.h"
+
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+/* The run's place below .runs as seen from the root, "cli" for itself, "mcp" for the old pointer. */
+static char *place(const struct workspace *w, const char *kind, const char *run_id)
+{
+    struct buf b = BUF_INIT;
+    buf_addf(&b, "%s/%s/%s/%s", w->runs, w->task_id, kind, run_id);
+    char *path = buf_detach(&b);
+    char *rel = path ? workspace_relative(w, path) : NULL;
+    free(path);
+    return rel;
+}
+
+static int fill_manifest(struct manifest *m, const struct workspace *w,
+                         const struct run_request *request, const char *target_id,
+                         const char *run_id)
+{
+    char token[ID_TOKEN_LEN + 1];
+    id_token(token);
+    m->task_id = copy(w->task_id);
+    m->task_slug = copy(w->task_slug);
+    m->run_id = copy(run_id);
+    m->parent_run_id = copy(request->parent_run_id);
+    m->approval_policy = copy(request->approval_policy);
+    m->plan_target_id = copy(target_id);
+    m->resume_token = copy(token);
+    m->artifact_root = place(w, "cli", run_id);
+    m->compat_path = place(w, "mcp", run_id);
+    if (!m->task_id || !m->task_slug || !m->run_id || !m->resume_token || !m->artifact_root ||
+        !m->compat_path)
+        return -1;
+    m->log_path = text_join(m->artifact_root, "/runner.ndjson", "");
+    m->privacy_log_path = text_join(m->artifact_root, "/privacy-decisions.ndjson", "");
+    return m->log_path && m->privacy_log_path ? 0 : -1;
+}
+
+static int make_environment(struct live_run *r, const struct workspace *w)
+{
+    const struct manifest *m = &r->journal.manifest;
+    char *manifest_path = text_join(r->journal.dir.path, "/manifest.json", "");
+    if (!manifest_path)
+        return -1;
+    const struct env_var vars[] = {
+        {"CODEX_ORCHESTRATOR_TASK_ID", m->task_id},
+        {"CODEX_ORCHESTRATOR_RUN_ID", m->run_id},
+        {"CODEX_ORCHESTRATOR_PIPELINE_ID", m->pipeline_id},
+        {"CODEX_ORCHESTRATOR_MANIFEST_PATH", manifest_path},
+        {"CODEX_ORCHESTRATOR_RUN_DIR", r->journal.dir.path},
+        {"CODEX_ORCHESTRATOR_RUNS_DIR", w->runs},
+        {"CODEX_ORCHESTRATOR_OUT_DIR", w->out},
+        {"CODEX_ORCHESTRATOR_REPO_ROOT", w->root},
+    };
+    r->context.env = environment_new(environ, vars, sizeof vars / sizeof *vars);
+    free(manifest_path);
+    return r->context.env ? 0 : -1;
+}
+
+static int prepare(struct live_run *r, const struct workspace *w, const struct run_request *request,
+                   struct err *e)
+{
+    char run_id[ID_RUN_LEN + 1];
+    struct manifest *m = &r->journal.manifest;
+    int64_t now = clock_wall_ms();
+    id_run(now, run_id);
+    if (plan_build(r->pipeline, request->target, &r->plan) != 0 ||
+        manifest_init(m, r->pipeline, now) != 0 ||
+        fill_manifest(m, w, request, r->plan.target_id, run_id) != 0)
+        return err_sys(e, "can't prepare a run of pipeline '%s'", r->pipeline->id);
+    if (rundir_create(&r->journal.dir, w, run_id, m->resume_token, now, e) != 0)
+        return -1;
+    if (journal_init(&r->journal) != 0)
+        return err_sys(e, "can't open the files of run %s", r->journal.dir.path);
+    if (make_environment(r, w) != 0)
+        return err_sys(e, "can't prepare the environment of run %s", run_id);
+    r->context.root = w->root;
+    r->context.run_id = m->run_id;
+    r->context.task_id = m->task_id;
+    r->context.dir_rel = r->journal.dir.rel;
+    r->context.mirror_streams = environment_says_yes("CODEX_ORCHESTRATOR_EMIT_COMMAND_STREAMS");
+    graph_init(&r->graph, r->pipeline->n_stages);
+    return 0;
+}
+
+struct live_run *run_new(const struct workspace *w, const struct run_request *request,
+                         struct err *e)
+{
+    struct live_run *r = calloc(1, sizeof *r);
+    if (!r) {
+        err_sys(e, "can't prepare a run");
+        return NULL;
+    }
+    r->pipeline = request->pipeline;
+    r->journal.dir.fd = r->journal.runner_fd = r->journal.privacy_fd = r->journal.heartbeat_fd = -1;
+    r->journal.watch = request->watch;
+    errno = ENOMEM;
+    if (prepare(r, w, request, e) != 0) {
+        run_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void run_free(struct live_run *r)
+{
+    if (!r)
+        return;
+    plan_release(&r->plan);
+    journal_release(&r->journal);
+    environment_free(r->context.env);
+    free(r);
+}

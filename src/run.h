@@ -1,0 +1,41 @@
+/*
+ * A live run: one pipeline, its folder, its journal, and which of its stages have been started.
+ * A subpipeline is a live run as well, with a parent. The thread that drives it; the persister owns
+ * the journal's contents while it is open.
+ */
+#ifndef CORCH_RUN_H
+#define CORCH_RUN_H
+
+#include "config.h"
+#include "err.h"
+#include "graph.h"
+#include "journal.h"
+#include "plan.h"
+#include "worker.h"
+#include "workspace.h"
+
+struct run_request {
+    const struct pipeline *pipeline;
+    const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
+    struct watch *watch;                                  /* or NULL */
+};
+
+struct live_run {
+    struct live_run *parent; /* NULL: the one that was asked for */
+    size_t parent_index;     /* which stage of the parent it is */
+    struct live_run *next;
+    const struct pipeline *pipeline;
+    struct plan plan;
+    struct journal journal;
+    struct graph graph;
+    struct run_context context;
+    bool failed; /* a stage failed that may not */
+};
+
+/* Makes the run's folder, manifest and environment; nothing is opened or started. NULL on failure,
+ * `e` says why. */
+struct live_run *run_new(const struct workspace *w, const struct run_request *request,
+                         struct err *e);
+void run_free(struct live_run *r); /* its journal must not be open */
+
+#endif
