@@ -14,16 +14,17 @@
 #include "rundir.h"
 #include "summary.h"
 
-/* .runs/<task>/<run>/manifest.json: the summary where other tools look for it. */
-static int write_task_copy(const struct workspace *w, const struct manifest *m,
+/* .runs/<task>/<run>/manifest.json: the summary where other tools look for it. A link to the one
+ * in the run's folder; a copy where there is an old one already or links are not to be had. */
+static int write_task_copy(const struct workspace *w, const struct journal *j,
                            const struct buf *text)
 {
     struct buf path = BUF_INIT;
-    buf_addf(&path, "%s/%s/%s", w->runs, m->task_id, m->run_id);
+    buf_addf(&path, "%s/%s/%s", w->runs, j->manifest.task_id, j->manifest.run_id);
     int dir = !path.failed && make_folders(path.data) == 0 ? open_folder(path.data) : -1;
-    int rc = dir < 0 ? -1
-                     : atomicfile_replace(dir, "manifest.json", text->data, text->len, 0600,
-                                          ATOMIC_DERIVED);
+    int rc = dir < 0 ? -1 : linkat(j->dir.fd, "run-summary.json", dir, "manifest.json", 0);
+    if (dir >= 0 && rc != 0)
+        rc = atomicfile_replace(dir, "manifest.json", text->data, text->len, 0600, ATOMIC_DERIVED);
     int saved = errno;
     if (dir >= 0)
         close(dir);
@@ -41,10 +42,10 @@ static void write_summary(const struct workspace *w, struct journal *j, const cJ
     buf_addch(&text, '\n');
     if (rc == 0)
         rc = atomicfile_replace(j->dir.fd, "run-summary.json", text.data, text.len, 0600,
-                                ATOMIC_DURABLE);
+                                ATOMIC_DERIVED);
     if (rc == 0)
         m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
-    if (rc != 0 || write_task_copy(w, m, &text) != 0)
+    if (rc != 0 || write_task_copy(w, j, &text) != 0)
         notices_add(notices, "run %s: its summary was not written: %s", m->run_id, strerror(errno));
     buf_release(&text);
 }

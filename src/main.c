@@ -1,4 +1,5 @@
 /* The command line: finds the command and hands over. Main thread. */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ static bool is_one_of(const char *word, const char *a, const char *b)
 
 int main(int argc, char **argv)
 {
+    mallopt(M_ARENA_MAX, 1); /* a heap per thread costs start-up time and memory we don't need */
     if (argc < 2) {
         print_help();
         return EXIT_NOT_RUN;

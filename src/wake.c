@@ -48,7 +48,12 @@ static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *address)
 
 /* One busy iteration: with more threads than cores, spinning takes time from whom we wait for. */
 static const struct ck_ec_ops ops = {
-    .gettime = ec_gettime, .wait32 = ec_wait32, .wake32 = ec_wake32, .busy_loop_iter = 1};
+    .gettime = ec_gettime,
+    .wait32 = ec_wait32,
+    .wake32 = ec_wake32,
+    .busy_loop_iter = 1,
+    .initial_wait_ns = 1000000000 /* the early naps of ck_ec are for single producers only */
+};
 static const struct ck_ec_mode mode = {.ops = &ops, .single_producer = false};
 
 void wake_init(struct wake *w)

@@ -43,6 +43,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct place *p = *state;
+    clock_inject(NULL, NULL);
     tmpdir_remove(p->folder);
     free(p);
     return 0;
@@ -257,6 +258,22 @@ static void test_lockfile__gives_a_stale_lock_to_one_of_many_at_a_time(void **st
     }
 }
 
+static int64_t in_a_year(void)
+{
+    return (int64_t)time(NULL) * 1000 + INT64_C(365) * 86400 * 1000;
+}
+
+/* To that clock a file created but not locked yet is old, so it may be removed as stale: its
+ * creator has to notice. */
+static void test_lockfile__notices_that_its_new_file_was_taken_for_stale(void **state)
+{
+    struct place *p = *state;
+    clock_inject(in_a_year, NULL);
+    count_in_processes(p, ROUNDS);
+    assert_int_equal(counted(p->counter), PROCESSES * ROUNDS);
+    assert_absent(p->lock);
+}
+
 static void test_lockfile__of_a_living_process_is_respected_however_old(void **state)
 {
     struct place *p = *state;
@@ -393,6 +410,7 @@ int main(void)
         TEST(test_lockfile__is_not_given_twice),
         TEST(test_lockfile__excludes_other_processes),
         TEST(test_lockfile__gives_a_stale_lock_to_one_of_many_at_a_time),
+        TEST(test_lockfile__notices_that_its_new_file_was_taken_for_stale),
         TEST(test_lockfile__of_a_living_process_is_respected_however_old),
         TEST(test_lockfile__of_a_killed_process_is_taken_over_at_once),
         TEST(test_lockfile__respects_a_foreign_fresh_lock_for_the_whole_wait),

@@ -367,21 +367,61 @@ static void test_manifest__words_guardrails(void **state)
     } cases[] = {
         {0, {0}, NULL, false, false, NULL, "Guardrails: spec-guard command not found."},
         {0, {0}, NULL, true, false, MISSING, "Guardrails: spec-guard command not found."},
-        {1, {STAGE_SUCCEEDED}, NULL, true, true, NULL,
+        {1,
+         {STAGE_SUCCEEDED},
+         NULL,
+         true,
+         true,
+         NULL,
          "Guardrails: spec-guard succeeded (1 passed)."},
-        {2, {STAGE_SUCCEEDED, STAGE_FAILED}, NULL, false, true, FAILED,
+        {2,
+         {STAGE_SUCCEEDED, STAGE_FAILED},
+         NULL,
+         false,
+         true,
+         FAILED,
          "Guardrails: spec-guard failed (1/2 failed)."},
-        {1, {STAGE_SKIPPED}, NULL, true, false, NULL,
+        {1,
+         {STAGE_SKIPPED},
+         NULL,
+         true,
+         false,
+         NULL,
          "Guardrails: spec-guard skipped (all 1 skipped)."},
-        {1, {STAGE_SUCCEEDED}, "x [Spec-Guard] SKIPPED: y", true, false, NULL,
+        {1,
+         {STAGE_SUCCEEDED},
+         "x [Spec-Guard] SKIPPED: y",
+         true,
+         false,
+         NULL,
          "Guardrails: spec-guard skipped (all 1 skipped)."},
-        {1, {STAGE_SUCCEEDED}, "Spec-guard skipped", true, false, NULL,
+        {1,
+         {STAGE_SUCCEEDED},
+         "Spec-guard skipped",
+         true,
+         false,
+         NULL,
          "Guardrails: spec-guard skipped (all 1 skipped)."},
-        {1, {STAGE_SUCCEEDED}, "spec guard skipped", true, false, NULL,
+        {1,
+         {STAGE_SUCCEEDED},
+         "spec guard skipped",
+         true,
+         false,
+         NULL,
          "Guardrails: spec-guard skipped (all 1 skipped)."},
-        {3, {STAGE_SUCCEEDED, STAGE_SKIPPED, STAGE_PENDING}, NULL, true, true, NULL,
+        {3,
+         {STAGE_SUCCEEDED, STAGE_SKIPPED, STAGE_PENDING},
+         NULL,
+         true,
+         true,
+         NULL,
          "Guardrails: spec-guard partial (1 passed, 1 skipped, 1 pending of 3)."},
-        {2, {STAGE_SKIPPED, STAGE_RUNNING}, NULL, true, false, NULL,
+        {2,
+         {STAGE_SKIPPED, STAGE_RUNNING},
+         NULL,
+         true,
+         false,
+         NULL,
          "Guardrails: spec-guard partial (1 skipped, 1 pending of 2)."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -510,10 +550,10 @@ static void test_manifest__writes_foreign_members_back(void **state)
     (void)state;
     struct err e = {""};
     struct manifest m;
-    char *text = changed("\"guardrails_required\":false\n",
-                         "\"guardrails_required\":false,\n"
-                         "\"control_plane\":{\"schema_id\":\"s\"},\n"
-                         "\"learn\\\"ing\":[1,null]\n");
+    char *text =
+        changed("\"guardrails_required\":false\n", "\"guardrails_required\":false,\n"
+                                                   "\"control_plane\":{\"schema_id\":\"s\"},\n"
+                                                   "\"learn\\\"ing\":[1,null]\n");
     assert_int_equal(parse(text, &m, &e), 0);
     char *again = print(&m);
     assert_string_equal(again, text);
@@ -527,8 +567,9 @@ static void test_manifest__keeps_instructions_and_prompt_packs_of_others(void **
     (void)state;
     struct err e = {""};
     struct manifest m;
-    char *text = changed("\"instructions_hash\":null,\n\"instructions_sources\":[]",
-                         "\"instructions_hash\":\"abc\",\n\"instructions_sources\":[\"AGENTS.md\"]");
+    char *text =
+        changed("\"instructions_hash\":null,\n\"instructions_sources\":[]",
+                "\"instructions_hash\":\"abc\",\n\"instructions_sources\":[\"AGENTS.md\"]");
     assert_int_equal(parse(text, &m, &e), 0);
     char *again = print(&m);
     assert_string_equal(again, text);

@@ -96,9 +96,9 @@ static void assert_member(struct fixture *f, const char *key, const char *want)
     free(got);
 }
 
-#define ARTIFACTS                                                                                  \
-    "\"artifacts\":[{\"path\":\"root/r1/manifest.json\",\"description\":\"CLI run manifest\"},"      \
-    "{\"path\":\"root/r1/runner.ndjson\",\"description\":\"Runner log (ndjson)\"}],"                 \
+#define ARTIFACTS                                                                               \
+    "\"artifacts\":[{\"path\":\"root/r1/manifest.json\",\"description\":\"CLI run manifest\"}," \
+    "{\"path\":\"root/r1/runner.ndjson\",\"description\":\"Runner log (ndjson)\"}],"            \
     "\"mode\":\"mcp\",\"runId\":\"r1\","
 
 static void test_summary__tells_a_run_that_passed_its_guardrail(void **state)
@@ -144,8 +144,8 @@ static void test_summary__has_its_members_in_order(void **state)
     assert_string_equal(json_get_str(doc, "taskId"), "0042-demo");
     assert_string_equal(json_get_str(doc, "mode"), "mcp");
     assert_string_equal(json_get_str(doc, "timestamp"), "2026-01-01T00:00:00.005Z");
-    assert_string_equal(
-        json_get_str(cJSON_GetObjectItemCaseSensitive(doc, "plan"), "targetId"), "p:build");
+    assert_string_equal(json_get_str(cJSON_GetObjectItemCaseSensitive(doc, "plan"), "targetId"),
+                        "p:build");
     cJSON_Delete(doc);
     release(&f);
 }
