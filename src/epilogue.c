@@ -56,7 +56,8 @@ char *epilogue_write(const struct workspace *w, struct journal *j, const struct 
     struct manifest *m = &j->manifest;
     struct err e = {""};
     int64_t now = clock_wall_ms();
-    manifest_guardrails(m, now);
+    if (manifest_guardrails(m, now) != 0)
+        notices_add(notices, "run %s: its guardrails were not summed up: %s", m->run_id, strerror(errno));
     if (m->guardrail.recommendation)
         notices_add(notices, "%s", m->guardrail.recommendation);
     cJSON *summary = summary_build(m, plan, now);

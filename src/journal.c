@@ -190,8 +190,11 @@ static int set_entry(struct journal *j, const struct mutation *m)
     c->exit_code = m->exit_code;
     c->spawn_error = m->spawn_error;
     c->ran = true;
-    int rc = manifest_set(c, &c->summary, m->summary) | manifest_set(c, &c->error_file, error_file) |
-             manifest_set(c, &c->sub_run_id, m->sub_run_id);
+    int rc = manifest_set(c, &c->summary, m->summary);
+    if (error_file) /* that of an earlier attempt stays */
+        rc |= manifest_set(c, &c->error_file, error_file);
+    if (m->sub_run_id)
+        rc |= manifest_set(c, &c->sub_run_id, m->sub_run_id);
     free(error_file);
     return rc;
 }

@@ -9,8 +9,7 @@
 
 #include "mode.h"
 
-#define HINT_BYTES 256 /* of an execution-mode hint that is shown; the words that count have five \
-                        */
+#define HINT_BYTES 256 /* of an execution-mode hint as shown; "cloud" and "mcp" need far less */
 
 static char *item_id(const struct pipeline *p, const struct stage *stage)
 {

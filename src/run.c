@@ -33,15 +33,15 @@ static int fill_manifest(struct manifest *m, const struct workspace *w,
     char token[ID_TOKEN_LEN + 1];
     id_token(token);
     m->task_id = copy(w->task_id);
-    m->task_slug = copy(w->task_slug);
+    m->task_slug = request->exec ? NULL : copy(w->task_slug);
     m->run_id = copy(run_id);
     m->parent_run_id = copy(request->parent_run_id);
     m->approval_policy = copy(request->approval_policy);
-    m->plan_target_id = copy(target_id);
+    m->plan_target_id = request->exec ? NULL : copy(target_id);
     m->resume_token = copy(token);
     m->artifact_root = place(w, "cli", run_id);
     m->compat_path = place(w, "mcp", run_id);
-    if (!m->task_id || !m->task_slug || !m->run_id || !m->resume_token || !m->artifact_root ||
+    if (!m->task_id || !m->run_id || !m->resume_token || !m->artifact_root ||
         !m->compat_path)
         return -1;
     m->log_path = text_join(m->artifact_root, "/runner.ndjson", "");
@@ -91,6 +91,7 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
     r->context.run_id = m->run_id;
     r->context.task_id = m->task_id;
     r->context.dir_rel = r->journal.dir.rel;
+    r->context.exec = request->exec != NULL;
     r->context.mirror_streams = environment_says_yes("CODEX_ORCHESTRATOR_EMIT_COMMAND_STREAMS");
     graph_init(&r->graph, r->pipeline->n_stages);
     return 0;
@@ -105,6 +106,7 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
         return NULL;
     }
     r->pipeline = request->pipeline;
+    r->exec = request->exec;
     r->journal.dir.fd = r->journal.runner_fd = r->journal.privacy_fd = r->journal.heartbeat_fd = -1;
     r->journal.watch = request->watch;
     errno = ENOMEM;

@@ -18,6 +18,7 @@ struct run_request {
     const struct pipeline *pipeline;
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
+    const struct exec_request *exec; /* not NULL: a single command (`exec`), see exec_record.h */
 };
 
 struct live_run {
@@ -29,7 +30,8 @@ struct live_run {
     struct journal journal;
     struct graph graph;
     struct run_context context;
-    bool failed; /* a stage failed that may not */
+    const struct exec_request *exec; /* not NULL: a single command */
+    bool failed;                     /* a stage failed that may not */
 };
 
 /* Makes the run's folder, manifest and environment; nothing is opened or started. NULL on failure,

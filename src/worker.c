@@ -154,16 +154,25 @@ static void end_recorded(struct mutation *m, int error)
     job->ended(job, event);
 }
 
-/* What the run's manifest says when this stage ends it. */
-static void set_run_failure(struct mutation *m, const struct stage *stage, int code)
+/* What the run's manifest says because of this stage. */
+static void set_run_effect(struct mutation *m, const struct job *job)
 {
+    const struct stage *stage = job->stage;
+    bool failed = m->event == STAGE_EV_FAIL;
+    if (job->run->exec) {
+        m->status_detail = failed ? strdup("exec-failed") : NULL;
+        m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
+        return;
+    }
+    if (!failed)
+        return;
     m->status_detail = text_join("stage:", stage->id, m->spawn_error ? ":error" : ":failed");
     if (m->spawn_error) {
         m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
         return;
     }
     struct buf b = BUF_INIT;
-    buf_addf(&b, "Stage '%s' failed with exit code %d.", stage->title, code);
+    buf_addf(&b, "Stage '%s' failed with exit code %d.", stage->title, m->exit_code);
     m->run_summary_line = buf_detach(&b);
 }
 
@@ -203,10 +212,9 @@ static void set_outcome(struct execution *x, struct mutation *m, struct outcome 
     m->has_exit_code = true;
     m->exit_code = outcome_code(o);
     m->summary = outcome_summary(o, stage);
-    if (m->event == STAGE_EV_FAIL) {
+    if (m->event == STAGE_EV_FAIL)
         m->error_text = error_document(x, o, m->now_ms);
-        set_run_failure(m, stage, m->exit_code);
-    }
+    set_run_effect(m, x->job);
     free(out);
     free(err);
 }
@@ -240,7 +248,7 @@ static void end_unstarted(struct execution *x, struct mutation *m, char *why)
     m->spawn_error = true;
     m->event = STAGE_EV_FAIL;
     m->summary = why;
-    set_run_failure(m, x->job->stage, 0);
+    set_run_effect(m, x->job);
     if (x->record_error == 0)
         events_end(&lines, &x->events, -1, NULL, false, elapsed_ms(x), m->now_ms);
     record_end(x, m, &lines);

@@ -16,6 +16,7 @@ struct run_context {
     const char *root;      /* absolute; the commands' folder unless they name one */
     const char *run_id, *task_id, *dir_rel; /* dir_rel: the run folder as the manifest shows it */
     char **env;            /* "NAME=value", NULL-terminated: ours and the CODEX_ORCHESTRATOR_* */
+    bool exec;             /* a single command: its summary is the run's */
     bool mirror_streams;   /* a command:stdout or command:stderr line for each chunk as well */
 };
 

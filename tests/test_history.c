@@ -280,6 +280,7 @@ static void test_history__sets_aside_what_is_no_history(void **state)
         "{\"taskId\":\"other\",\"lastRunAt\":\"\",\"runs\":[]}",
         "{\"taskId\":\"t\",\"runs\":{}}",
         "{\"taskId\":\"t\",\"lastRunAt\":\"\",\"runs\":[7]}",
+        HEAD(T1) "{\"taskId\":\"t\",\"runId\":\"r0\"\n]}\n", /* a brace is missing */
         HEAD(T1) "{\"taskId\":\"t\",\"runId\":\"r0\"},\n{\"taskId\":\"t\",\"ru", /* torn */
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -176,6 +177,7 @@ static pid_t start_holder(const struct place *p)
     if (child == 0) {
         struct lockfile l;
         struct err e;
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failing test leaves no child behind */
         if (lockfile_take(&l, p->lock, 0, &e) == 1 && write(ready[1], "y", 1) == 1) {
             for (;;)
                 pause();
@@ -250,7 +252,7 @@ static void test_lockfile__excludes_other_processes(void **state)
 static void test_lockfile__gives_a_stale_lock_to_one_of_many_at_a_time(void **state)
 {
     struct place *p = *state;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 40; i++) {
         plant(p->lock, i % 2 ? FOREIGN : "corch:" FOREIGN, 3600);
         count_in_processes(p, 2);
         assert_int_equal(counted(p->counter), (i + 1) * PROCESSES * 2);

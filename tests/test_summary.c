@@ -50,7 +50,7 @@ static void make(struct fixture *f, size_t n)
                                     .title = pipeline_title,
                                     .stages = stages,
                                     .n_stages = n,
-                                    .guardrails_required = FLAG_UNSET};
+                                    .guardrails_required = FLAG_FALSE};
     assert_int_equal(plan_build(&f->pipeline, NULL, &f->plan), 0);
     assert_int_equal(manifest_init(&f->m, &f->pipeline, NOW), 0);
     set(&f->m.task_id, "0042-demo");
