@@ -1,14 +1,10 @@
 /* How fast output is encoded: GB/s of input for short lines, long lines, UTF-8 text and binary. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "clock.h"
+#include "bench.h"
 #include "ndjson.h"
 
-enum { SIZE = 1 << 20, ROUNDS = 31 };
+enum { SIZE = 1 << 20, ROUNDS = 101, WARM_UP = 3 };
 
-static char in[SIZE], out[SIZE * 8];
+static char *in, *out;
 
 static void fill_lines(size_t length)
 {
@@ -34,43 +30,50 @@ static void fill_random(void)
     }
 }
 
-static int compare(const void *a, const void *b)
+static void encode(bool binary)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    size_t used = SIZE, wrote;
+    if (binary) {
+        wrote = ndjson_escape_lossy(out, in, SIZE);
+        wrote += ndjson_base64(out + wrote, in, SIZE);
+    } else {
+        wrote = ndjson_escape(out, (size_t)SIZE * 8, in, SIZE, &used);
+    }
+    bench_need(wrote >= SIZE && used == SIZE, "encode all of the input");
 }
 
-static void measure(const char *name, int binary)
+static void measure(const char *name, bool binary)
 {
-    double rates[ROUNDS];
-    for (int r = -3; r < ROUNDS; r++) { /* the first three touch memory and are not counted */
-        size_t used = 0, wrote;
-        int64_t begin = clock_mono_ns();
-        wrote = binary ? ndjson_escape_lossy(out, in, SIZE) : ndjson_escape(out, sizeof out, in, SIZE, &used);
-        if (binary)
-            wrote += ndjson_base64(out + wrote, in, SIZE / 4);
-        int64_t took = clock_mono_ns() - begin;
-        if (wrote == 0 || (!binary && used != SIZE))
-            abort();
+    struct samples rates;
+    samples_init(&rates, ROUNDS);
+    for (int r = -WARM_UP; r < ROUNDS; r++) {
+        int64_t begin = bench_now();
+        encode(binary);
+        int64_t took = bench_now() - begin;
         if (r >= 0)
-            rates[r] = (double)SIZE / (double)took;
+            samples_add(&rates, (double)SIZE / (double)took);
     }
-    qsort(rates, ROUNDS, sizeof *rates, compare);
-    printf("%-24s %6.2f GB/s (median of %d; %.2f to %.2f)\n", name, rates[ROUNDS / 2], ROUNDS,
-           rates[0], rates[ROUNDS - 1]);
+    printf("%-38s %s\n", name, samples_spread(&rates, 2).text);
+    samples_release(&rates);
 }
 
 int main(void)
 {
+    bench_title("Encoding output as NDJSON, 1 MiB at a time");
+    in = bench_alloc(SIZE);
+    out = bench_alloc((size_t)SIZE * 8);
+    printf("%-38s GB/s of input: median (lowest to highest) of %d\n", "input", ROUNDS);
     fill_lines(20);
-    measure("lines of 20 bytes", 0);
+    measure("lines of 20 bytes", false);
     fill_lines(80);
-    measure("lines of 80 bytes", 0);
+    measure("lines of 80 bytes", false);
     fill_lines(4000);
-    measure("lines of 4000 bytes", 0);
+    measure("lines of 4000 bytes", false);
     fill_text("Größe — 測試 naïve Привет мир 🎉 plain ascii in between\n");
-    measure("UTF-8 text", 0);
+    measure("UTF-8 text", false);
     fill_random();
-    measure("binary (lossy)", 1);
+    measure("random bytes, replacing text and base64", true);
+    free(in);
+    free(out);
     return 0;
 }

@@ -42,6 +42,10 @@ typedef struct corch_error {
  * and column, or the variable concerned.
  */
 corch_config *corch_config_load(const char *root, const char *task, corch_error *e);
+/* The same without reading the file: only the built-in pipeline is there. Enough for
+ * corch_exec_start. */
+corch_config *corch_config_builtin(const char *root, const char *task, corch_error *e);
+
 void corch_config_free(corch_config *config); /* after the last of its runs was freed */
 
 /* The i-th remark on the configuration (unknown keys and the like), or NULL after the last. */
@@ -50,6 +54,10 @@ const char *corch_config_warning(const corch_config *config, size_t i);
 /* Zero, or NULL, means the default. Strings are copied where they are needed for longer. */
 typedef struct corch_options {
     const char *pipeline;        /* id; default: the configured one, else "diagnostics" */
+    const char *resume;          /* id of an earlier run to take up again; then pipeline, parent_run
+                                    and approval_policy are that run's */
+    const char *token;           /* resume: refused unless it is the run's; default: not asked for */
+    const char *actor, *reason;  /* resume: recorded; "cli" and "manual-resume" */
     const char *target;          /* stage id, pipeline:id or alias; recorded as the plan's target */
     const char *parent_run;      /* recorded */
     const char *approval_policy; /* recorded */
@@ -61,11 +69,29 @@ typedef struct corch_options {
 } corch_options;
 
 /*
- * Creates the run's folder and begins. Returns at once; NULL on failure (unknown pipeline, folder
- * can't be made, …), then no command has been run.
+ * Creates the run's folder, or takes up an earlier run's, and begins. Returns at once; NULL on
+ * failure (unknown pipeline or run, refused token, folder can't be made, …), then no command has
+ * been run and an earlier run is as it was.
  */
 corch_run *corch_run_start(const corch_config *config, const corch_options *options,
                            corch_error *e);
+
+/* A single command. Zero, or NULL, means the default, as in corch_options. */
+typedef struct corch_exec {
+    const char *const *argv; /* its words, UTF-8, NULL-terminated; not empty */
+    const char *cwd;         /* its folder, as seen from the root; default: the root */
+    int watch;
+    unsigned chunk_pool;
+    long cancel_grace_ms, drain_grace_ms;
+} corch_exec;
+
+/*
+ * Runs the command, its words quoted for /bin/sh -c, as a run of its own: pipeline "exec" with one
+ * stage. Its run-summary.json is the record of the command (docs/formats.md), with the first
+ * CODEX_ORCHESTRATOR_EXEC_EVENT_MAX_CHUNKS chunks of output (default, or 0: all).
+ * Otherwise as corch_run_start.
+ */
+corch_run *corch_exec_start(const corch_config *config, const corch_exec *exec, corch_error *e);
 
 typedef enum corch_status { CORCH_SUCCEEDED, CORCH_FAILED, CORCH_CANCELLED } corch_status;
 
@@ -80,10 +106,15 @@ typedef struct corch_result {
     const char *summary;           /* lines for people, or NULL */
     const char *const *warnings;   /* what could not be recorded, NULL-terminated */
     unsigned long manifest_writes; /* how often manifest.json was replaced */
+    int exit_code; /* of corch_exec_start's command: its own, or 128 and the number of the signal
+                      that ended it; -1: it was not executed */
 } corch_result;
 
 /* Waits for the end; the result is the run's and lives as long. Frames not taken yet are kept. */
 const corch_result *corch_run_wait(corch_run *run);
+
+/* The run's folder, absolute; the run's. Its runner.ndjson grows while the run goes on. */
+const char *corch_run_folder(const corch_run *run);
 
 /* A descriptor that becomes readable when the run is over; the run's, don't read or close it. */
 int corch_run_fd(const corch_run *run);

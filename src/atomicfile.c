@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -77,45 +76,61 @@ static int open_temporary(int dirfd, const char *name, char tmp[NAME_MAX + 1])
     return -1;
 }
 
-static int fill(int fd, const void *bytes, size_t n, mode_t mode, enum atomic_sync sync)
-{
-    if (fchmod(fd, mode) < 0 || write_all(fd, bytes, n) < 0)
-        return -1;
-    return sync == ATOMIC_DURABLE ? sync_fd(fd) : 0;
-}
-
-/* Closes `fd`; a failure of close counts unless there is an earlier one, whose errno is kept. */
-static int close_checked(int fd, int result)
-{
-    int saved = errno;
-    int closed = close(fd);
-    if (result < 0)
-        errno = saved;
-    return result < 0 ? result : closed;
-}
-
 /* Some file systems can't sync a folder and say EINVAL: there is nothing to be had from them. */
 static int sync_folder(int dirfd)
 {
     return sync_fd(dirfd) < 0 && errno != EINVAL ? -1 : 0;
 }
 
-int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,
-                       enum atomic_sync sync)
+int atomicfile_begin(struct atomicfile *f, int dirfd, const char *name, mode_t mode)
 {
-    char tmp[NAME_MAX + 1];
-    int fd = open_temporary(dirfd, name, tmp);
-    if (fd < 0)
+    f->dirfd = dirfd;
+    f->name = name;
+    f->fd = open_temporary(dirfd, name, f->tmp);
+    if (f->fd < 0)
         return -1;
-    int result = close_checked(fd, fill(fd, bytes, n, mode, sync));
+    if (fchmod(f->fd, mode) == 0)
+        return 0;
+    atomicfile_abort(f);
+    return -1;
+}
+
+void atomicfile_abort(struct atomicfile *f)
+{
+    int saved = errno;
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+    unlinkat(f->dirfd, f->tmp, 0);
+    errno = saved;
+}
+
+int atomicfile_commit(struct atomicfile *f, enum atomic_sync sync)
+{
+    int result = sync == ATOMIC_DURABLE ? sync_fd(f->fd) : 0;
+    if (result == 0) {
+        result = close(f->fd);
+        f->fd = -1;
+    }
     if (result == 0)
-        result = calls.renameat(dirfd, tmp, dirfd, name);
+        result = calls.renameat(f->dirfd, f->tmp, f->dirfd, f->name);
     if (result < 0) {
-        int saved = errno;
-        unlinkat(dirfd, tmp, 0);
-        errno = saved;
+        atomicfile_abort(f);
         return -1;
     }
     atomic_fetch_add(&replaced, 1);
-    return sync == ATOMIC_DURABLE ? sync_folder(dirfd) : 0;
+    return sync == ATOMIC_DURABLE ? sync_folder(f->dirfd) : 0;
+}
+
+int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,
+                       enum atomic_sync sync)
+{
+    struct atomicfile f;
+    if (atomicfile_begin(&f, dirfd, name, mode) != 0)
+        return -1;
+    if (write_all(f.fd, bytes, n) != 0) {
+        atomicfile_abort(&f);
+        return -1;
+    }
+    return atomicfile_commit(&f, sync);
 }

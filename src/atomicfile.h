@@ -6,6 +6,7 @@
 #ifndef CORCH_ATOMICFILE_H
 #define CORCH_ATOMICFILE_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,10 +21,24 @@ enum atomic_sync {
 int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,
                        enum atomic_sync sync);
 
+/* The same in steps, for content that is too large to be held: begin, write_all to `fd`, and then one
+ * of commit and abort. A file begun is nobody's until its commit. */
+struct atomicfile {
+    int fd; /* of the temporary; -1: not open */
+    int dirfd;
+    const char *name; /* the caller's */
+    char tmp[NAME_MAX + 1];
+};
+
+int atomicfile_begin(struct atomicfile *f, int dirfd, const char *name, mode_t mode);
+int atomicfile_commit(struct atomicfile *f, enum atomic_sync sync); /* as atomicfile_replace */
+void atomicfile_abort(struct atomicfile *f);                        /* errno is kept */
+
 /* Writes all of `n` bytes to `fd` despite short writes and EINTR. 0, or -1 with errno. */
 int write_all(int fd, const void *bytes, size_t n);
 
-/* The calls used, replaceable by tests (NULL, also for one of them: the real one). Before any thread. */
+/* The calls used, replaceable by tests before any thread is started. NULL, also for one of them,
+ * restores the real one. */
 struct atomicfile_calls {
     ssize_t (*write)(int fd, const void *bytes, size_t n);
     int (*fsync)(int fd);

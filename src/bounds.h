@@ -76,6 +76,9 @@
 #define WRITE_RETRY_MS 10000
 #define WRITE_RETRY_PAUSE_MS 100
 
+/* Bytes of decision lines gathered before they are written to privacy-decisions.ndjson. */
+#define DECISIONS_BYTES ((size_t)8 * 1024)
+
 /* Privacy decisions kept in the manifest; the log has all of them. */
 #define MANIFEST_DECISIONS 1000u
 
@@ -89,7 +92,7 @@
  * its line, and nobody reads hundreds. */
 #define CONFIG_WARNINGS ((size_t)20)
 
-/* Frames a watcher may be behind, and the bytes of one frame's line. */
+/* Log lines a watcher may be behind, and, counted separately, states. */
 #define WATCH_FRAMES 64u
 
 static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");

@@ -36,7 +36,7 @@ static int64_t carry_out_cancel(struct capture *c, int64_t now)
         c->kill_ns = WAKE_FOREVER;
         c->level = CANCEL_KILL;
         /* What escaped the group may hold the pipes for ever. */
-        c->drain_ns = earlier(c->drain_ns, now + c->drain_grace_ms * MS);
+        c->drain_ns = now + c->drain_grace_ms * MS;
     }
     return c->kill_ns;
 }
@@ -63,10 +63,10 @@ static void push(struct capture *c, struct chunk *chunk)
 /* Encodes and pushes what a stream has gathered; `last`: its end has come. */
 static void emit(struct capture *c, struct stream *s, bool last)
 {
-    while (s->len > 0) {
+    while (s->ready > 0) {
         int64_t wall_ms = clock_wall_ms();
         struct chunk *chunk = take_chunk(c);
-        size_t n = stream_encode(s, last, &c->context, wall_ms, chunk);
+        size_t n = stream_encode(s, last && !stream_full(s), &c->context, wall_ms, chunk);
         if (n == 0) { /* the rest of a character is to come */
             outbox_untake(c->outbox, chunk);
             break;
@@ -82,6 +82,16 @@ static void emit(struct capture *c, struct stream *s, bool last)
     s->first_ns = clock_mono_ns();
 }
 
+/* Nothing more is read from a stream: everything it has given goes out. */
+static void end_stream(struct capture *c, int i)
+{
+    struct stream *s = &c->streams[i];
+    proc_close(c->proc, i);
+    emit(c, s, false);
+    stream_end(s);
+    emit(c, s, true);
+}
+
 /* Reads a stream once; returns whether there may be more at once. */
 static bool read_once(struct capture *c, int i)
 {
@@ -90,16 +100,15 @@ static bool read_once(struct capture *c, int i)
         return false;
     if (stream_full(s))
         emit(c, s, false);
-    size_t room = STREAM_BYTES - s->len;
-    ssize_t n = stream_read(s, c->proc->out[i], clock_mono_ns());
+    bool whole;
+    ssize_t n = stream_read(s, c->proc->out[i], clock_mono_ns(), &whole);
     if (n == 0 || (n < 0 && errno != EAGAIN)) {
-        proc_close(c->proc, i);
-        emit(c, s, true);
+        end_stream(c, i);
         return false;
     }
     if (n > 0)
         c->since_nap += (size_t)n;
-    return n == (ssize_t)room;
+    return whole;
 }
 
 /* After a short read the pipe is left alone for a moment, so that its writer finds no sleeping
@@ -123,9 +132,9 @@ static int64_t emit_aged(struct capture *c, int64_t now)
     int64_t next = WAKE_FOREVER;
     for (int i = 0; i < 2; i++) {
         struct stream *s = &c->streams[i];
-        if (s->len > 0 && now >= s->first_ns + CHUNK_AGE_NS)
+        if (s->ready > 0 && now >= s->first_ns + CHUNK_AGE_NS)
             emit(c, s, false);
-        if (s->len > 0)
+        if (s->ready > 0)
             next = earlier(next, s->first_ns + CHUNK_AGE_NS);
     }
     return next;
@@ -154,14 +163,33 @@ static void wait_for(struct capture *c, int64_t now, int64_t deadline)
     }
 }
 
-/* The grace time is over: what has been read is kept, the pipes are left to whoever holds them. */
+/* When to stop waiting for the pipes. Who was asked to end holds them until SIGKILL comes. */
+static int64_t drain_deadline(const struct capture *c)
+{
+    return c->level == CANCEL_TERM ? WAKE_FOREVER : c->drain_ns;
+}
+
+/* A pipe's worth and the end behind it; no more, because whoever holds it may go on writing. */
+static void read_rest(struct capture *c, int i)
+{
+    c->since_nap = 0;
+    while (c->since_nap < PIPE_BYTES && read_once(c, i))
+        continue;
+    read_once(c, i);
+}
+
+/* The grace time is over: what is in the pipes by now is kept, then they are left to whoever holds
+ * them. It may be the command's own last words, if it is us who are late. */
 static void leave_pipes(struct capture *c)
 {
     for (int i = 0; i < 2; i++) {
-        c->left_open |= c->proc->out[i] >= 0;
-        proc_close(c->proc, i);
-        emit(c, &c->streams[i], true);
+        read_rest(c, i);
+        if (c->proc->out[i] < 0)
+            continue;
+        c->left_open = true;
+        end_stream(c, i);
     }
+    c->drain_ns = WAKE_FOREVER;
 }
 
 void capture_run(struct capture *c)
@@ -174,8 +202,9 @@ void capture_run(struct capture *c)
     c->since_nap = 0;
     while (!c->exited || pipes_open(c)) {
         int64_t now = clock_mono_ns();
-        int64_t deadline = earlier(carry_out_cancel(c, now), c->drain_ns);
-        if (now >= c->drain_ns)
+        int64_t deadline = carry_out_cancel(c, now);
+        deadline = earlier(deadline, drain_deadline(c));
+        if (now >= drain_deadline(c))
             leave_pipes(c);
         else if (now >= c->nap_until_ns) {
             bool more = read_once(c, 0);
@@ -188,4 +217,6 @@ void capture_run(struct capture *c)
         deadline = earlier(deadline, emit_aged(c, now));
         wait_for(c, now, deadline);
     }
+    if (c->level != CANCEL_NONE) /* who has let go of the pipes is not waited for, but not left */
+        proc_signal(c->proc, SIGKILL);
 }

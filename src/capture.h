@@ -33,7 +33,7 @@ struct capture {
 
 /* Returns when the command has exited and both pipes are at their end (or the grace time after the
  * exit has passed), with every byte pushed. The process is still to be reaped. Carries out a
- * cancellation on the way. */
+ * cancellation on the way; then nothing of the process group is left alive. */
 void capture_run(struct capture *c);
 
 #endif

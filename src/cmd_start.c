@@ -1,17 +1,19 @@
-/* `start`: run a pipeline, wait for its end, say where to look. Main thread. */
+/* `start` and `resume`: run a pipeline, wait for its end, say where to look. Main thread. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cmd_wait.h"
 #include "commands.h"
 #include "corch.h"
 #include "json.h"
 #include "options.h"
 #include "output.h"
+#include "progress.h"
 #include "sig.h"
 
-static const char help[] =
+static const char start_help[] =
     "Usage: codex-orchestrator start [options] [pipeline]\n"
     "\n"
     "Runs a pipeline of codex.orchestrator.json: the named one, else the configuration's\n"
@@ -24,34 +26,46 @@ static const char help[] =
     "  --parent-run ID         run that is recorded as this one's parent\n"
     "  --approval-policy NAME  recorded in the manifest\n"
     "  --format json|text      how the result is printed (default: text)\n"
-    "  --no-interactive        accepted for compatibility\n"
+    "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
+    "  --no-interactive        no progress\n"
     "  --help                  this text\n"
     "\n"
     "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n"
     "After SIGINT, SIGTERM or SIGHUP the run ends cancelled and the program by that signal.\n";
 
-struct start_options {
-    const char *pipeline, *task, *target, *parent_run, *approval_policy, *format;
-    bool no_interactive, help;
+static const char resume_help[] =
+    "Usage: codex-orchestrator resume [options] --run ID\n"
+    "       codex-orchestrator resume [options] ID\n"
+    "\n"
+    "Takes up a run again: stages that succeeded or were skipped are kept, the others run.\n"
+    "\n"
+    "Options:\n"
+    "  --run ID                the run\n"
+    "  --token TOKEN           refused unless it is the run's (.resume-token in its folder)\n"
+    "  --actor NAME            recorded: who resumes (default: cli)\n"
+    "  --reason TEXT           recorded: why (default: manual-resume)\n"
+    "  --target STAGE          stage recorded as the plan's target: id, pipeline:id or alias\n"
+    "  --target-stage STAGE    the same\n"
+    "  --format json|text      how the result is printed (default: text)\n"
+    "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
+    "  --no-interactive        no progress\n"
+    "  --help                  this text\n"
+    "\n"
+    "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n";
+
+struct words {
+    const char *positional, *task, *format, *run;
+    corch_options run_options;
+    bool interactive, no_interactive, help;
 };
 
-static int parse(struct start_options *o, int argc, char **argv)
+static int parse(const char *command, const struct option_spec *specs, size_t n_specs,
+                 struct words *o, int argc, char **argv)
 {
-    const struct option_spec specs[] = {
-        {"--task", &o->task, NULL},
-        {"--target", &o->target, NULL},
-        {"--target-stage", &o->target, NULL},
-        {"--parent-run", &o->parent_run, NULL},
-        {"--approval-policy", &o->approval_policy, NULL},
-        {"--format", &o->format, NULL},
-        {"--no-interactive", NULL, &o->no_interactive},
-        {"--help", NULL, &o->help},
-        {"-h", NULL, &o->help},
-    };
-    struct options parser = {.command = "start",
+    struct options parser = {.command = command,
                              .specs = specs,
-                             .n_specs = sizeof specs / sizeof *specs,
-                             .positional = &o->pipeline,
+                             .n_specs = n_specs,
+                             .positional = &o->positional,
                              .max_positional = 1};
     struct err e = {""};
     if (options_parse(&parser, argc, argv, &e) == 0)
@@ -60,24 +74,49 @@ static int parse(struct start_options *o, int argc, char **argv)
     return -1;
 }
 
-/* Waits for the end while signals are turned into cancellation; returns the first of them. */
-static int wait_for_end(corch_run *run, int signals)
+static int parse_start(struct words *o, int argc, char **argv)
 {
-    int first = 0;
-    struct pollfd fds[] = {{.fd = corch_run_fd(run), .events = POLLIN},
-                           {.fd = signals, .events = POLLIN}};
-    while (!fds[0].revents) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            break;
-        int signal = fds[1].revents ? sig_read(signals) : 0;
-        if (signal) {
-            corch_run_cancel(run, first != 0);
-            if (!first)
-                output_message("signal %d: ending the run; once more kills it at once", signal);
-            first = first ? first : signal;
-        }
-    }
-    return first;
+    const struct option_spec specs[] = {
+        {"--task", &o->task, NULL},
+        {"--target", &o->run_options.target, NULL},
+        {"--target-stage", &o->run_options.target, NULL},
+        {"--parent-run", &o->run_options.parent_run, NULL},
+        {"--approval-policy", &o->run_options.approval_policy, NULL},
+        {"--format", &o->format, NULL},
+        {"--interactive", NULL, &o->interactive},
+        {"--ui", NULL, &o->interactive},
+        {"--no-interactive", NULL, &o->no_interactive},
+        {"--help", NULL, &o->help},
+        {"-h", NULL, &o->help},
+    };
+    int rc = parse("start", specs, sizeof specs / sizeof *specs, o, argc, argv);
+    o->run_options.pipeline = o->positional;
+    return rc;
+}
+
+static int parse_resume(struct words *o, int argc, char **argv)
+{
+    const struct option_spec specs[] = {
+        {"--run", &o->run, NULL},
+        {"--token", &o->run_options.token, NULL},
+        {"--actor", &o->run_options.actor, NULL},
+        {"--reason", &o->run_options.reason, NULL},
+        {"--target", &o->run_options.target, NULL},
+        {"--target-stage", &o->run_options.target, NULL},
+        {"--format", &o->format, NULL},
+        {"--interactive", NULL, &o->interactive},
+        {"--ui", NULL, &o->interactive},
+        {"--no-interactive", NULL, &o->no_interactive},
+        {"--help", NULL, &o->help},
+        {"-h", NULL, &o->help},
+    };
+    if (parse("resume", specs, sizeof specs / sizeof *specs, o, argc, argv) != 0)
+        return -1;
+    o->run_options.resume = o->run ? o->run : o->positional;
+    if (o->help || (o->run_options.resume && *o->run_options.resume))
+        return 0;
+    output_message("resume requires --run ID");
+    return -1;
 }
 
 static void print_json(const corch_result *r)
@@ -104,25 +143,9 @@ static void print_text(const corch_result *r)
     }
 }
 
-static int run(const corch_config *config, const struct start_options *o, enum output_format format)
+/* What the result says goes to stdout, what went wrong on the way to stderr. */
+static int report(const corch_result *result, enum output_format format)
 {
-    corch_error e;
-    int signals = sig_open();
-    if (signals < 0) {
-        output_message("can't prepare for signals: %s", strerror(errno));
-        return EXIT_NOT_RUN;
-    }
-    corch_options options = {.pipeline = o->pipeline,
-                             .target = o->target,
-                             .parent_run = o->parent_run,
-                             .approval_policy = o->approval_policy};
-    corch_run *run = corch_run_start(config, &options, &e);
-    if (!run) {
-        output_message("%s", e.text);
-        return EXIT_NOT_RUN;
-    }
-    int signal = wait_for_end(run, signals);
-    const corch_result *result = corch_run_wait(run);
     for (size_t i = 0; result->warnings[i]; i++)
         output_message("%s", result->warnings[i]);
     if (format == FORMAT_JSON)
@@ -132,28 +155,67 @@ static int run(const corch_config *config, const struct start_options *o, enum o
     int code = result->status == CORCH_SUCCEEDED ? EXIT_OK : EXIT_RUN_FAILED;
     if (result->status == CORCH_FAILED && result->status_detail)
         output_message("run failed: %s", result->status_detail);
-    if (output_end() != 0 && code == EXIT_OK)
-        code = EXIT_RUN_FAILED;
+    return output_end() == 0 ? code : EXIT_RUN_FAILED;
+}
+
+/* Whether there is progress. Why not is said if it was asked for. */
+static bool progress_wanted(const struct words *o, enum output_format format)
+{
+    const struct progress_options options = {.refused = o->no_interactive,
+                                             .json = format == FORMAT_JSON};
+    const char *why[PROGRESS_OBSTACLES];
+    size_t n = progress_obstacles(&options, STDERR_FILENO, why);
+    for (size_t i = 0; o->interactive && i < n; i++)
+        output_message("progress is off: %s", why[i]);
+    return n == 0;
+}
+
+static void wait_for_end(struct run_wait *wait, struct progress *progress)
+{
+    wait->progress = progress;
+    while (!wait->over) {
+        struct pollfd timer = {.fd = progress_fd(progress), .events = POLLIN};
+        run_wait_once(wait, &timer, 1);
+        progress_update(progress, wait->run);
+    }
+    wait->progress = NULL;
+    progress_end(progress, wait->run);
+}
+
+static int run(const corch_config *config, const corch_options *options, enum output_format format)
+{
+    corch_error e;
+    int signals = sig_open();
+    if (signals < 0) {
+        output_message("can't prepare for signals: %s", strerror(errno));
+        return EXIT_NOT_RUN;
+    }
+    corch_run *run = corch_run_start(config, options, &e);
+    if (!run) {
+        output_message("%s", e.text);
+        close(signals);
+        return EXIT_NOT_RUN;
+    }
+    struct run_wait wait = {.run = run, .signals = signals};
+    wait_for_end(&wait, options->watch ? progress_new(STDERR_FILENO) : NULL);
+    int code = report(corch_run_wait(run), format);
     corch_run_free(run);
-    if (signal)
-        sig_die(signal);
+    close(signals);
+    if (wait.first_signal)
+        sig_die(wait.first_signal);
     return code;
 }
 
-int cmd_start(int argc, char **argv)
+static int load_and_run(struct words *o, const char *help, enum output_format format)
 {
-    struct start_options o = {0};
-    enum output_format format;
     corch_error e;
-    if (parse(&o, argc, argv) != 0 || output_format("start", o.format, &format) != 0)
-        return EXIT_NOT_RUN;
-    if (o.help) {
+    if (o->help) {
         fputs(help, stdout);
         return output_end() == 0 ? EXIT_OK : EXIT_NOT_RUN;
     }
-    if (!o.target)
-        o.target = getenv("CODEX_ORCHESTRATOR_TARGET_STAGE");
-    corch_config *config = corch_config_load(NULL, o.task, &e);
+    if (!o->run_options.target)
+        o->run_options.target = getenv("CODEX_ORCHESTRATOR_TARGET_STAGE");
+    corch_config *config = corch_config_load(NULL, o->task, &e);
     if (!config) {
         output_message("%s", e.text);
         return EXIT_NOT_RUN;
@@ -161,7 +223,26 @@ int cmd_start(int argc, char **argv)
     const char *warning;
     for (size_t i = 0; (warning = corch_config_warning(config, i)); i++)
         output_message("warning: %s", warning);
-    int code = run(config, &o, format);
+    o->run_options.watch = progress_wanted(o, format);
+    int code = run(config, &o->run_options, format);
     corch_config_free(config);
     return code;
+}
+
+int cmd_start(int argc, char **argv)
+{
+    struct words o = {0};
+    enum output_format format;
+    if (parse_start(&o, argc, argv) != 0 || output_format("start", o.format, &format) != 0)
+        return EXIT_NOT_RUN;
+    return load_and_run(&o, start_help, format);
+}
+
+int cmd_resume(int argc, char **argv)
+{
+    struct words o = {0};
+    enum output_format format;
+    if (parse_resume(&o, argc, argv) != 0 || output_format("resume", o.format, &format) != 0)
+        return EXIT_NOT_RUN;
+    return load_and_run(&o, resume_help, format);
 }

@@ -12,7 +12,9 @@
 #include "bounds.h"
 #include "clock.h"
 #include "engine.h"
+#include "exec_request.h"
 #include "ndjson.h"
+#include "resume.h"
 
 static_assert(sizeof(corch_error) == sizeof(struct err), "an error is handed through as it is");
 
@@ -23,7 +25,8 @@ struct corch_config {
 
 struct corch_run {
     struct engine *engine;
-    struct watch *watch; /* or NULL */
+    struct exec_request *exec; /* or NULL */
+    struct watch *watch;       /* or NULL */
     pthread_t thread;
     bool joined;
     int done_fd;
@@ -39,7 +42,21 @@ static void copy_error(corch_error *to, const struct err *from)
         memcpy(to->text, from->text, sizeof to->text);
 }
 
-corch_config *corch_config_load(const char *root, const char *task, corch_error *e)
+static int load_file(corch_config *c, struct err *e)
+{
+    char *path = text_join(c->workspace.root, "/codex.orchestrator.json", "");
+    int rc = path ? config_load(path, &c->config, e) : err_sys(e, "can't read the configuration");
+    free(path);
+    return rc;
+}
+
+static int load_builtin(corch_config *c, struct err *e)
+{
+    return config_parse("{}", 2, "no configuration", &c->config, e);
+}
+
+static corch_config *config_new(const char *root, const char *task,
+                                int (*load)(corch_config *c, struct err *e), corch_error *e)
 {
     struct err why = {""};
     corch_config *c = calloc(1, sizeof *c);
@@ -48,19 +65,23 @@ corch_config *corch_config_load(const char *root, const char *task, corch_error 
     } else if (workspace_open(&c->workspace, root, task, &why) != 0) {
         free(c);
         c = NULL;
-    } else {
-        char *path = text_join(c->workspace.root, "/codex.orchestrator.json", "");
-        if (!path || config_load(path, &c->config, &why) != 0) {
-            if (!path)
-                err_sys(&why, "can't read the configuration");
-            workspace_release(&c->workspace);
-            free(c);
-            c = NULL;
-        }
-        free(path);
+    } else if (load(c, &why) != 0) {
+        workspace_release(&c->workspace);
+        free(c);
+        c = NULL;
     }
     copy_error(e, &why);
     return c;
+}
+
+corch_config *corch_config_load(const char *root, const char *task, corch_error *e)
+{
+    return config_new(root, task, load_file, e);
+}
+
+corch_config *corch_config_builtin(const char *root, const char *task, corch_error *e)
+{
+    return config_new(root, task, load_builtin, e);
 }
 
 void corch_config_free(corch_config *config)
@@ -107,7 +128,18 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
                                                                               : CHUNK_POOL,
         .cancel_grace_ms = or_default(options->cancel_grace_ms, CANCEL_GRACE_MS),
         .drain_grace_ms = or_default(options->drain_grace_ms, DRAIN_GRACE_MS)};
-    if (!request.pipeline)
+    const struct resume_request resume = {.run_id = options->resume,
+                                          .token = options->token,
+                                          .actor = options->actor,
+                                          .reason = options->reason,
+                                          .target = options->target,
+                                          .watch = r->watch};
+    if (r->exec) {
+        request.exec = r->exec;
+        request.pipeline = &r->exec->pipeline;
+    } else if (options->resume)
+        request.resume = &resume;
+    else if (!request.pipeline)
         return err_set(e, "Pipeline '%s' not found.",
                        options->pipeline                  ? options->pipeline
                        : config->config.default_pipeline ? config->config.default_pipeline
@@ -119,13 +151,15 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
     return errno ? err_sys(e, "can't start the thread of a run") : 0;
 }
 
-corch_run *corch_run_start(const corch_config *config, const corch_options *options,
-                           corch_error *e)
+/* A run of `exec`, which is taken over, or, if that is NULL, of what the options say. */
+static corch_run *start(const corch_config *config, const corch_options *options,
+                        struct exec_request *exec, corch_error *e)
 {
     struct err why = {""};
     corch_run *r = calloc(1, sizeof *r);
     if (r) {
         r->joined = true;
+        r->exec = exec;
         r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r->watch = options->watch ? watch_new() : NULL;
     }
@@ -135,9 +169,39 @@ corch_run *corch_run_start(const corch_config *config, const corch_options *opti
         r->joined = false;
         return r;
     }
+    if (!r)
+        exec_request_free(exec);
     corch_run_free(r);
     copy_error(e, &why);
     return NULL;
+}
+
+corch_run *corch_run_start(const corch_config *config, const corch_options *options,
+                           corch_error *e)
+{
+    return start(config, options, NULL, e);
+}
+
+corch_run *corch_exec_start(const corch_config *config, const corch_exec *exec, corch_error *e)
+{
+    struct err why = {""};
+    const corch_options options = {.watch = exec->watch,
+                                   .chunk_pool = exec->chunk_pool,
+                                   .cancel_grace_ms = exec->cancel_grace_ms,
+                                   .drain_grace_ms = exec->drain_grace_ms};
+    struct exec_request *request = exec_request_new(exec->argv, exec->cwd, &why);
+    if (request)
+        return start(config, &options, request, e);
+    copy_error(e, &why);
+    return NULL;
+}
+
+/* What the program that ran a single command should exit with. */
+static int exit_code(const struct manifest_command *c)
+{
+    if (!c->has_exit_code)
+        return -1;
+    return c->signal ? 128 + c->signal : c->exit_code;
 }
 
 static void set_result(corch_run *r)
@@ -158,6 +222,7 @@ static void set_result(corch_run *r)
         .log_path = m->log_path,
         .summary = m->summary,
         .manifest_writes = got.manifest_writes,
+        .exit_code = r->exec ? exit_code(&m->commands[0]) : -1,
     };
     static const char *const none[] = {NULL};
     r->result.warnings = none;
@@ -173,6 +238,11 @@ const corch_result *corch_run_wait(corch_run *run)
         set_result(run);
     }
     return &run->result;
+}
+
+const char *corch_run_folder(const corch_run *run)
+{
+    return engine_folder(run->engine);
 }
 
 int corch_run_fd(const corch_run *run)
@@ -192,6 +262,7 @@ void corch_run_free(corch_run *run)
     if (!run->joined)
         corch_run_wait(run);
     engine_free(run->engine);
+    exec_request_free(run->exec);
     watch_free(run->watch);
     if (run->done_fd >= 0)
         close(run->done_fd);

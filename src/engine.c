@@ -9,6 +9,8 @@
 #include "bounds.h"
 #include "clock.h"
 #include "epilogue.h"
+#include "guard.h"
+#include "resume.h"
 
 /* A command under way, and its completion afterwards. */
 struct task {
@@ -21,6 +23,7 @@ struct task {
 struct engine {
     const struct config *config;
     const struct workspace *workspace;
+    struct workspace own; /* of a resumed run, else empty */
     struct persister *persister;
     struct pool *pool; /* under `lock` */
     struct cancel cancel;
@@ -261,7 +264,7 @@ static void end_run(struct engine *g, struct live_run *r)
 {
     close_run(g, r);
     unlink_live(g, r);
-    char *review = epilogue_write(g->workspace, &r->journal, &r->plan, &g->notices);
+    char *review = epilogue_write(g->workspace, &r->journal, &r->plan, r->exec, &g->notices);
     if (r->parent) {
         end_in_parent(g, r, review);
         run_free(r);
@@ -356,11 +359,30 @@ static int start_threads(struct engine *g, const struct engine_limits *limits)
 {
     struct pool_limits pool = {.workers = limits->workers,
                                .cancel_grace_ms = limits->cancel_grace_ms,
-                               .drain_grace_ms = limits->drain_grace_ms};
+                               .drain_grace_ms = limits->drain_grace_ms,
+                               .enforce_privacy = guard_enforced()};
     if (persister_start(&g->persister, limits->workers + 1, limits->chunk_pool) != 0)
         return -1;
     g->outbox = persister_outbox(g->persister, 0);
     return pool_start(&g->pool, &pool, g->persister, &g->cancel);
+}
+
+static int make_top(struct engine *g, const struct run_request *request, struct err *e)
+{
+    if (request->resume) {
+        g->top = run_resume(g->workspace, g->config, request->resume, &g->own, e);
+        if (g->top)
+            g->workspace = &g->own;
+    } else {
+        g->top = run_new(g->workspace, request, e);
+    }
+    if (!g->top)
+        return -1;
+    if (g->top->plan.target_unknown)
+        notices_add(&g->notices,
+                    "no stage of pipeline '%s' answers to the target asked for; the target is %s",
+                    g->top->pipeline->id, g->top->plan.target_id);
+    return 0;
 }
 
 struct engine *engine_new(const struct config *config, const struct workspace *workspace,
@@ -382,14 +404,10 @@ struct engine *engine_new(const struct config *config, const struct workspace *w
         engine_free(g);
         return NULL;
     }
-    g->top = run_new(workspace, request, e);
-    if (!g->top) {
+    if (make_top(g, request, e) != 0) {
         engine_free(g);
         return NULL;
     }
-    if (g->top->plan.target_unknown)
-        notices_add(&g->notices, "no stage of pipeline '%s' answers to target '%s'; the target is %s",
-                    request->pipeline->id, request->target, g->top->plan.target_id);
     return g;
 }
 
@@ -406,12 +424,19 @@ const char *engine_run_id(const struct engine *g)
     return g->top->journal.manifest.run_id;
 }
 
+const char *engine_folder(const struct engine *g)
+{
+    return g->top->journal.dir.path;
+}
+
 void engine_free(struct engine *g)
 {
     if (!g)
         return;
     stop_threads(g);
     run_free(g->top);
+    if (g->workspace == &g->own)
+        workspace_release(&g->own);
     cancel_release(&g->cancel);
     notices_release(&g->notices);
     pthread_cond_destroy(&g->changed);

@@ -25,8 +25,8 @@ struct engine_result {
     unsigned long manifest_writes;
 };
 
-/* Starts persister and workers, and creates the run. NULL on failure: nothing was run. `config`
- * and `workspace` must outlive the engine. */
+/* Starts persister and workers, and creates the run or takes it up again. NULL on failure: nothing
+ * was run. `config` and `workspace` must outlive the engine. */
 struct engine *engine_new(const struct config *config, const struct workspace *workspace,
                           const struct run_request *request, const struct engine_limits *limits,
                           struct err *e);
@@ -42,6 +42,9 @@ void engine_result(const struct engine *g, struct engine_result *out);
 
 /* The run's manifest as it was made: ids and paths only, while it is driven. */
 const char *engine_run_id(const struct engine *g);
+
+/* The run's folder, absolute. From engine_new on. */
+const char *engine_folder(const struct engine *g);
 
 void engine_free(struct engine *g);
 

@@ -20,20 +20,29 @@ static bool same_name(const char *a, const char *b)
     return strncmp(a, b, n) == 0 && (b[n] == '=' || b[n] == '\0');
 }
 
+/* Whether one of the strings sets the variable that `text` sets. */
+static bool sets(char *const *env, const char *text)
+{
+    for (; env && *env; env++) {
+        if (same_name(text, *env))
+            return true;
+    }
+    return false;
+}
+
 char **environment_merge(char *const *base, char *const *extra)
 {
-    size_t n = count(base);
-    char **merged = malloc((n + count(extra) + 1) * sizeof *merged);
+    size_t n = 0;
+    char **merged = malloc((count(base) + count(extra) + 1) * sizeof *merged);
     if (!merged)
         return NULL;
-    for (size_t i = 0; i < n; i++)
-        merged[i] = base[i];
-    for (size_t i = 0; extra && extra[i]; i++) {
-        size_t at = 0;
-        while (at < n && !same_name(extra[i], merged[at]))
-            at++;
-        merged[at] = extra[i];
-        n += at == n;
+    for (; base && *base; base++) {
+        if (!sets(extra, *base))
+            merged[n++] = *base;
+    }
+    for (; extra && *extra; extra++) {
+        if (!sets(extra + 1, *extra))
+            merged[n++] = *extra;
     }
     merged[n] = NULL;
     return merged;

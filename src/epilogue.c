@@ -8,6 +8,7 @@
 
 #include "atomicfile.h"
 #include "clock.h"
+#include "exec_record.h"
 #include "history.h"
 #include "metrics.h"
 #include "persister.h"
@@ -43,36 +44,62 @@ static void write_summary(const struct workspace *w, struct journal *j, const cJ
     if (rc == 0)
         rc = atomicfile_replace(j->dir.fd, "run-summary.json", text.data, text.len, 0600,
                                 ATOMIC_DERIVED);
-    if (rc == 0)
+    if (rc == 0) {
+        free(m->run_summary_path); /* of a run that is taken up again */
         m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
+    }
     if (rc != 0 || write_task_copy(w, j, &text) != 0)
         notices_add(notices, "run %s: its summary was not written: %s", m->run_id, strerror(errno));
     buf_release(&text);
 }
 
+/* Summary and history. The text that a parent run shows: free() it; NULL: there is none. */
+static char *conclude(const struct workspace *w, struct journal *j, const struct plan *plan,
+                      int64_t now_ms, struct notices *notices)
+{
+    struct err e = {""};
+    cJSON *summary = summary_build(&j->manifest, plan, now_ms);
+    const char *review = summary_review(summary);
+    char *shown = review ? strdup(review) : NULL;
+    write_summary(w, j, summary, notices);
+    if (summary && history_record(w, summary, &e) != 0)
+        notices_add(notices, "run %s: %s", j->manifest.run_id, e.text);
+    cJSON_Delete(summary);
+    return shown;
+}
+
+static void write_record(struct journal *j, const struct exec_request *exec, int64_t now_ms,
+                         struct notices *notices)
+{
+    struct manifest *m = &j->manifest;
+    struct err e = {""};
+    if (exec_record_write(j, exec, now_ms, &e) == 0)
+        m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
+    else
+        notices_add(notices, "run %s: %s", m->run_id, e.text);
+}
+
 char *epilogue_write(const struct workspace *w, struct journal *j, const struct plan *plan,
-                     struct notices *notices)
+                     const struct exec_request *exec, struct notices *notices)
 {
     struct manifest *m = &j->manifest;
     struct err e = {""};
     int64_t now = clock_wall_ms();
+    char *shown = NULL;
     if (manifest_guardrails(m, now) != 0)
         notices_add(notices, "run %s: its guardrails were not summed up: %s", m->run_id, strerror(errno));
     if (m->guardrail.recommendation)
         notices_add(notices, "%s", m->guardrail.recommendation);
-    cJSON *summary = summary_build(m, plan, now);
-    const char *review = summary_review(summary);
-    char *shown = review ? strdup(review) : NULL;
-    write_summary(w, j, summary, notices);
+    if (exec)
+        write_record(j, exec, now, notices);
+    else
+        shown = conclude(w, j, plan, now, notices);
     int recorded = metrics_record(w, m, now, &e);
     m->metrics_recorded = recorded == 1;
     if (recorded != 1)
         notices_add(notices, "run %s: %s", m->run_id, e.text);
-    if (summary && history_record(w, summary, &e) != 0)
-        notices_add(notices, "run %s: %s", m->run_id, e.text);
     if (persister_write_closed(j) != 0)
         notices_add(notices, "run %s: the last manifest was not written: %s", m->run_id,
                     strerror(errno));
-    cJSON_Delete(summary);
     return shown;
 }

@@ -5,17 +5,19 @@
 #ifndef CORCH_EPILOGUE_H
 #define CORCH_EPILOGUE_H
 
+#include "exec_request.h"
 #include "journal.h"
 #include "notices.h"
 #include "plan.h"
 #include "workspace.h"
 
 /*
- * Writes all of it; what can't be written becomes a notice, never an abort: the run itself is
+ * Writes all of it; of a single command (`exec` is not NULL) its record instead of a summary, and no
+ * history. What can't be written becomes a notice, never an abort: the run itself is
  * recorded already. Returns the text of review.summary, which a parent run shows: free() it;
  * NULL: there is none.
  */
 char *epilogue_write(const struct workspace *w, struct journal *j, const struct plan *plan,
-                     struct notices *notices);
+                     const struct exec_request *exec, struct notices *notices);
 
 #endif

@@ -2,10 +2,34 @@
 #include "graph.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 void graph_init(struct graph *g, size_t stages)
 {
     *g = (struct graph){.stages = stages};
+}
+
+void graph_release(struct graph *g)
+{
+    free(g->kept);
+    g->kept = NULL;
+}
+
+static void skip_kept(struct graph *g)
+{
+    while (g->kept && g->next < g->stages && g->kept[g->next])
+        g->next++;
+}
+
+int graph_keep(struct graph *g, size_t index)
+{
+    if (!g->kept)
+        g->kept = calloc(g->stages, 1);
+    if (!g->kept)
+        return -1;
+    g->kept[index] = 1;
+    skip_kept(g);
+    return 0;
 }
 
 size_t graph_ready(const struct graph *g)
@@ -18,6 +42,7 @@ void graph_started(struct graph *g, size_t index)
     assert(index == graph_ready(g));
     g->next = index + 1;
     g->running++;
+    skip_kept(g);
 }
 
 void graph_ended(struct graph *g, size_t index, bool ok)

@@ -10,10 +10,15 @@
 struct graph {
     size_t stages, next; /* stages before `next` have been started or kept */
     size_t running;
-    bool stopped; /* no further stage starts */
+    bool stopped;        /* no further stage starts */
+    unsigned char *kept; /* per stage: done in an earlier session; NULL: none */
 };
 
 void graph_init(struct graph *g, size_t stages);
+void graph_release(struct graph *g);
+
+/* Before anything starts: the stage was done in an earlier session. 0, or -1 (ENOMEM). */
+int graph_keep(struct graph *g, size_t index);
 
 /* The stage that may start now, in the order written, one at a time; GRAPH_NONE: none (yet). */
 size_t graph_ready(const struct graph *g);

@@ -11,6 +11,17 @@
 #include "atomicfile.h"
 #include "bounds.h"
 #include "clock.h"
+#include "guard.h"
+#include "ndjson.h"
+#include "outbox.h"
+
+/* A running command. */
+struct active {
+    int log_fd;
+    char handle_id[40];
+    char *decision_end; /* how each of its decision lines ends */
+    uint64_t redacted, blocked;
+};
 
 static int open_log(const struct journal *j, const char *name)
 {
@@ -28,16 +39,17 @@ int journal_init(struct journal *j)
     j->image = (struct buf)BUF_INIT;
     atomic_init(&j->failed, 0);
     atomic_init(&j->writing, false);
-    j->command_fds = malloc((j->manifest.n_commands + 1) * sizeof *j->command_fds);
-    for (size_t i = 0; j->command_fds && i < j->manifest.n_commands; i++)
-        j->command_fds[i] = -1;
+    j->decisions = (struct buf)BUF_INIT;
+    j->active = calloc(j->manifest.n_commands + 1, sizeof *j->active);
+    for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
+        j->active[i].log_fd = -1;
     j->runner_fd = open_log(j, "runner.ndjson");
     j->privacy_fd = open_log(j, "privacy-decisions.ndjson");
     j->heartbeat_fd = openat(j->dir.fd, ".heartbeat",
                              O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (!j->command_fds)
+    if (!j->active)
         errno = ENOMEM;
-    return j->command_fds && j->runner_fd >= 0 && j->privacy_fd >= 0 && j->heartbeat_fd >= 0 ? 0 : -1;
+    return j->active && j->runner_fd >= 0 && j->privacy_fd >= 0 && j->heartbeat_fd >= 0 ? 0 : -1;
 }
 
 static void close_fd(int *fd)
@@ -47,12 +59,20 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+static void active_release(struct active *a)
+{
+    close_fd(&a->log_fd);
+    free(a->decision_end);
+    *a = (struct active){.log_fd = -1};
+}
+
 void journal_release(struct journal *j)
 {
-    for (size_t i = 0; j->command_fds && i < j->manifest.n_commands; i++)
-        close_fd(&j->command_fds[i]);
-    free(j->command_fds);
-    j->command_fds = NULL;
+    for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
+        active_release(&j->active[i]);
+    free(j->active);
+    j->active = NULL;
+    buf_release(&j->decisions);
     close_fd(&j->runner_fd);
     close_fd(&j->privacy_fd);
     close_fd(&j->heartbeat_fd);
@@ -103,7 +123,7 @@ void journal_append(struct journal *j, size_t index, const char *lines, size_t n
 {
     if (n == 0 || atomic_load(&j->failed))
         return;
-    int command_fd = j->command_fds[index];
+    int command_fd = j->active[index].log_fd;
     if (append(j->runner_fd, lines, n) != 0 || (command_fd >= 0 && append(command_fd, lines, n) != 0)) {
         journal_fail(j, errno);
         return;
@@ -124,13 +144,15 @@ static void offer_state(struct journal *j, const char *type, size_t index, const
     json_str(doc, "run_id", j->manifest.run_id);
     if (index < j->manifest.n_commands) {
         json_str(doc, "stage_id", j->manifest.commands[index].id);
+        json_str(doc, "title", j->manifest.commands[index].title);
         json_int(doc, "index", (int64_t)index + 1);
     }
+    json_int(doc, "stages", (int64_t)j->manifest.n_commands);
     json_str(doc, "status", state);
     json_str(doc, "status_detail", detail);
     json_time(doc, "timestamp", clock_wall_ms());
     if (json_print(doc, false, &line) == 0)
-        watch_offer(j->watch, j->manifest.run_id, line.data, line.len);
+        watch_offer_state(j->watch, j->manifest.run_id, line.data, line.len);
     cJSON_Delete(doc);
     buf_release(&line);
 }
@@ -139,6 +161,90 @@ static void offer_stage(struct journal *j, size_t index)
 {
     const struct manifest_command *c = &j->manifest.commands[index];
     offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
+}
+
+/* Opens the command's log and prepares the lines about its decisions. */
+static int active_start(struct journal *j, const struct mutation *m, const char *log_name)
+{
+    struct active *a = &j->active[m->index];
+    struct buf end = BUF_INIT;
+    active_release(a);
+    buf_addstr(&end, ",\"stage_id\":");
+    ndjson_addstr(&end, j->manifest.commands[m->index].id);
+    buf_addch(&end, '}');
+    memcpy(a->handle_id, m->handle_id, sizeof a->handle_id);
+    a->decision_end = buf_detach(&end);
+    if (!a->decision_end)
+        return -1;
+    a->log_fd = open_log(j, log_name);
+    return a->log_fd < 0 ? -1 : 0;
+}
+
+static void flush_decisions(struct journal *j)
+{
+    if (j->decisions.len > 0 && append(j->privacy_fd, j->decisions.data, j->decisions.len) != 0)
+        journal_fail(j, errno);
+    if (j->decisions.failed)
+        journal_fail(j, ENOMEM);
+    buf_clear(&j->decisions);
+}
+
+static void add_quoted(struct buf *b, const char *key, const char *value)
+{
+    buf_addstr(b, key);
+    buf_addch(b, '"');
+    buf_addstr(b, value);
+    buf_addch(b, '"');
+}
+
+/* One decision as JSON, without newline. No formatted print: there is one for each chunk. */
+static void add_decision(struct buf *b, const struct active *a, uint64_t frame, int rule,
+                         bool enforce)
+{
+    char time[CLOCK_ISO_LEN + 1], number[21];
+    number[ndjson_u64(number, frame)] = '\0';
+    clock_iso(clock_wall_ms(), time);
+    add_quoted(b, "{\"handle_id\":", a->handle_id);
+    buf_addstr(b, ",\"sequence\":");
+    buf_addstr(b, number);
+    if (rule == CHUNK_NO_RULE) {
+        buf_addstr(b, ",\"action\":\"allow\",\"rule\":null,\"reason\":null");
+    } else {
+        add_quoted(b, ",\"action\":", guard_action((enum guard_rule)rule, enforce));
+        add_quoted(b, ",\"rule\":", guard_rule_name((enum guard_rule)rule));
+        add_quoted(b, ",\"reason\":", guard_reason((enum guard_rule)rule, enforce));
+    }
+    add_quoted(b, ",\"timestamp\":", time);
+    buf_addstr(b, a->decision_end);
+}
+
+/* A decision that names a rule, in the manifest too. */
+static void note_rule(struct journal *j, struct active *a, int rule, const char *text, size_t n)
+{
+    struct manifest *doc = &j->manifest;
+    if (doc->privacy_enforce) {
+        a->redacted += rule == GUARD_SENSITIVE_TOKEN;
+        a->blocked += rule == GUARD_PRIVATE_KEY;
+    }
+    if (doc->n_decisions == MANIFEST_DECISIONS)
+        return;
+    if (doc->n_decisions++ > 0)
+        buf_addch(&doc->decisions, ',');
+    buf_add(&doc->decisions, text, n);
+}
+
+void journal_frame(struct journal *j, size_t index, uint64_t frame, int rule)
+{
+    struct active *a = &j->active[index];
+    if (!a->decision_end)
+        return;
+    size_t from = j->decisions.len;
+    add_decision(&j->decisions, a, frame, rule, j->manifest.privacy_enforce);
+    if (rule != CHUNK_NO_RULE && !j->decisions.failed)
+        note_rule(j, a, rule, j->decisions.data + from, j->decisions.len - from);
+    buf_addch(&j->decisions, '\n');
+    if (j->decisions.len > DECISIONS_BYTES)
+        flush_decisions(j);
 }
 
 int journal_stage_start(struct journal *j, const struct mutation *m)
@@ -150,14 +256,15 @@ int journal_stage_start(struct journal *j, const struct mutation *m)
     if (m->log_path) {
         char name[128];
         rundir_command_file(name, sizeof name, "commands", m->index + 1, c->id, "ndjson");
-        j->command_fds[m->index] = open_log(j, name);
-        if (j->command_fds[m->index] < 0)
+        if (active_start(j, m, name) != 0)
             return errno;
         if (manifest_set(c, &c->log_path, m->log_path) != 0)
             return ENOMEM;
     }
     if (m->lines)
         journal_append(j, m->index, m->lines, m->lines_len);
+    if (m->log_path)
+        journal_frame(j, m->index, 1, CHUNK_NO_RULE);
     offer_stage(j, m->index);
     return atomic_load(&j->failed);
 }
@@ -188,6 +295,7 @@ static int set_entry(struct journal *j, const struct mutation *m)
     char *error_file = m->error_text ? write_error_file(j, m) : NULL;
     c->has_exit_code = m->has_exit_code;
     c->exit_code = m->exit_code;
+    c->signal = m->signal;
     c->spawn_error = m->spawn_error;
     c->ran = true;
     int rc = manifest_set(c, &c->summary, m->summary);
@@ -216,7 +324,12 @@ int journal_stage_end(struct journal *j, const struct mutation *m)
 {
     if (m->lines)
         journal_append(j, m->index, m->lines, m->lines_len);
-    close_fd(&j->command_fds[m->index]);
+    if (m->frames > 0)
+        journal_frame(j, m->index, m->frames, CHUNK_NO_RULE);
+    flush_decisions(j);
+    j->manifest.frames_redacted += j->active[m->index].redacted;
+    j->manifest.frames_blocked += j->active[m->index].blocked;
+    active_release(&j->active[m->index]);
     if (manifest_stage_event(&j->manifest, m->index, m->event, m->now_ms) != 0)
         return EINVAL;
     if ((set_entry(j, m) | set_links(j, m)) != 0)

@@ -28,7 +28,9 @@ struct journal {
 
     /* The persister's own: files, and when to write which. Times are monotonic nanoseconds. */
     struct journal *next;
-    int runner_fd, privacy_fd, heartbeat_fd, *command_fds;
+    int runner_fd, privacy_fd, heartbeat_fd;
+    struct active *active; /* per command: what is there while it runs */
+    struct buf decisions;  /* lines on their way to privacy-decisions.ndjson */
     struct buf image;         /* the printed manifest */
     struct mutation *waiting; /* applied by the next manifest write */
     bool open, dirty, urgent;
@@ -60,7 +62,7 @@ struct mutation {
     char *lines; /* appended to the logs before the state changes, or NULL */
     size_t lines_len;
     bool has_exit_code, spawn_error;
-    int exit_code;
+    int exit_code, signal; /* signal 0: none */
     char *summary;           /* of the stage, or NULL */
     char *error_text;        /* content of errors/NN-id.json, or NULL */
     char *log_path;          /* STAGE_START of a command */
@@ -88,6 +90,11 @@ void journal_release(struct journal *j); /* closes and frees, the manifest and d
  * space on a full disk, for a bounded time; then the journal has failed, and both logs end with
  * the last whole line. */
 void journal_append(struct journal *j, size_t index, const char *lines, size_t n);
+
+/* Persister: one frame of a running command passed the privacy guard; `rule` as in struct chunk.
+ * Frames are decisions in privacy-decisions.ndjson; those with a rule are in the manifest as well, up
+ * to MANIFEST_DECISIONS. */
+void journal_frame(struct journal *j, size_t index, uint64_t frame, int rule);
 
 /* Persister: the effect of a stage's start or end on logs and manifest. 0, or an errno. */
 int journal_stage_start(struct journal *j, const struct mutation *m);

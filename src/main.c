@@ -1,4 +1,5 @@
 /* The command line: finds the command and hands over. Main thread. */
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,10 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"start", "run a pipeline", cmd_start},
+    {"plan", "show what a start would do", cmd_plan},
+    {"resume", "take up an earlier run again", cmd_resume},
+    {"status", "show how a run is doing, or follow it", cmd_status},
+    {"exec", "run a single command", cmd_exec},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -45,8 +50,21 @@ static bool is_one_of(const char *word, const char *a, const char *b)
     return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
+/* A file of the run must not get the number of a standard descriptor the caller has closed: what
+ * is printed would land in it. What fills the gap refuses to be read or written. */
+static int fill_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return -1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (fill_standard_descriptors() != 0)
+        return EXIT_NOT_RUN;
     mallopt(M_ARENA_MAX, 1); /* a heap per thread costs start-up time and memory we don't need */
     if (argc < 2) {
         print_help();

@@ -25,6 +25,7 @@ struct manifest_command {
     enum stage_state state;
     int64_t started_ms, completed_ms;
     int exit_code;
+    int signal; /* that ended it; 0: none, or not in this session; not in the JSON */
     bool has_exit_code;
     bool ran;         /* ended in this session (not kept from an earlier one); not in the JSON */
     bool spawn_error; /* could not be executed at all; not in the JSON */
@@ -41,6 +42,13 @@ struct manifest_guardrail {
     char summary[128];
     int64_t computed_ms;
     unsigned total, succeeded, failed, skipped, other;
+};
+
+/* What a single command cost, in the original's terms. */
+struct manifest_tool {
+    unsigned calls; /* 0: the run is a pipeline's, and the rest is 0 */
+    int64_t tokens, latency_ms;
+    double cost_usd;
 };
 
 struct manifest {
@@ -65,6 +73,7 @@ struct manifest {
     cJSON *foreign;
 
     struct manifest_guardrail guardrail;
+    struct manifest_tool tool; /* for the task's metrics; not in the JSON */
 };
 
 /* A new manifest with one pending entry per stage. Sets ids from `pipeline`, times to `now_ms`;

@@ -81,17 +81,34 @@ static void add_privacy(cJSON *entry, const struct manifest *m)
     buf_release(&events);
 }
 
-/* Features of the original that nothing here fills. */
-static void add_unused(cJSON *entry)
+/* What a single command cost: the run is one call of one tool. */
+static void add_tool(cJSON *entry, const struct manifest *m)
+{
+    const struct manifest_tool *t = &m->tool;
+    json_int(entry, "tool_calls", t->calls);
+    json_int(entry, "token_total", t->tokens);
+    json_num(entry, "cost_usd", t->cost_usd);
+    json_int(entry, "latency_ms", t->latency_ms);
+    cJSON *stats = json_array(entry, "tool_stats");
+    if (t->calls == 0)
+        return;
+    cJSON *tool = json_element(stats);
+    json_str(tool, "tool", "cli:command");
+    json_int(tool, "tokens", t->tokens);
+    json_num(tool, "cost_usd", t->cost_usd);
+    json_int(tool, "latency_ms", t->latency_ms);
+    json_int(tool, "attempts", 1);
+    json_str(tool, "status", m->status == RUN_SUCCEEDED ? "succeeded" : "failed");
+    json_str(tool, "sandbox_state", "sandboxed");
+}
+
+/* Features of the original that nothing here fills, but for the tool in their midst. */
+static void add_unused(cJSON *entry, const struct manifest *m)
 {
     json_null(entry, "tfgrpo_epoch");
     json_null(entry, "tfgrpo_group_id");
     json_null(entry, "tfgrpo_group_size");
-    json_int(entry, "tool_calls", 0);
-    json_int(entry, "token_total", 0);
-    json_int(entry, "cost_usd", 0);
-    json_int(entry, "latency_ms", 0);
-    json_array(entry, "tool_stats");
+    add_tool(entry, m);
     json_str(entry, "learning_validation_status", "pending");
     json_null(entry, "learning_snapshot_status");
     json_null(entry, "learning_scenario_status");
@@ -138,7 +155,7 @@ cJSON *metrics_entry(const struct manifest *m, int64_t now_ms)
     json_array(entry, "instance_stats");
     add_privacy(entry, m);
     json_int(entry, "handle_count", m->n_handles);
-    add_unused(entry);
+    add_unused(entry, m);
     return entry;
 }
 

@@ -57,12 +57,11 @@ size_t ndjson_unfinished(const char *in, size_t n)
 /* Writes the escape of an ASCII byte that needs one; returns its length. */
 static size_t escape(char *out, unsigned char c)
 {
-    static const char named[] = "\b\t\n\f\r\"\\";
-    static const char letter[] = "btnfr\"\\";
-    const char *at = c ? strchr(named, c) : NULL;
+    static const char letters[128] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                      ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
     out[0] = '\\';
-    if (at) {
-        out[1] = letter[at - named];
+    if (letters[c]) {
+        out[1] = letters[c];
         return 2;
     }
     memcpy(out + 1, "u00", 3);

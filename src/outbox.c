@@ -31,10 +31,13 @@ void outbox_release(struct outbox *o)
     o->pool = NULL;
 }
 
-TSAN_BLIND static bool enqueue(struct outbox *o, const struct record *r)
+static bool enqueue(struct outbox *o, const struct record *r)
 {
     struct record copy = *r;
-    return ck_ring_enqueue_spsc_record(&o->forward, o->records, &copy);
+    TSAN_UNSEEN_BEGIN();
+    bool fits = ck_ring_enqueue_spsc_record(&o->forward, o->records, &copy);
+    TSAN_UNSEEN_END();
+    return fits;
 }
 
 bool outbox_push(struct outbox *o, const struct record *r)
@@ -56,9 +59,12 @@ void outbox_push_wait(struct outbox *o, const struct record *r)
     }
 }
 
-TSAN_BLIND static bool dequeue(struct outbox *o, struct record *out)
+static bool dequeue(struct outbox *o, struct record *out)
 {
-    return ck_ring_dequeue_spsc_record(&o->forward, o->records, out);
+    TSAN_UNSEEN_BEGIN();
+    bool found = ck_ring_dequeue_spsc_record(&o->forward, o->records, out);
+    TSAN_UNSEEN_END();
+    return found;
 }
 
 bool outbox_pop(struct outbox *o, struct record *out)
@@ -70,10 +76,13 @@ bool outbox_pop(struct outbox *o, struct record *out)
     return true;
 }
 
-TSAN_BLIND static struct chunk *dequeue_chunk(struct outbox *o)
+static struct chunk *dequeue_chunk(struct outbox *o)
 {
     void *c = NULL;
-    return ck_ring_dequeue_spsc(&o->backward, o->chunks, &c) ? c : NULL;
+    TSAN_UNSEEN_BEGIN();
+    bool found = ck_ring_dequeue_spsc(&o->backward, o->chunks, &c);
+    TSAN_UNSEEN_END();
+    return found ? c : NULL;
 }
 
 struct chunk *outbox_take(struct outbox *o)
@@ -91,9 +100,11 @@ void outbox_untake(struct outbox *o, struct chunk *c)
     o->spare = c;
 }
 
-TSAN_BLIND static void enqueue_chunk(struct outbox *o, struct chunk *c)
+static void enqueue_chunk(struct outbox *o, struct chunk *c)
 {
+    TSAN_UNSEEN_BEGIN();
     ck_ring_enqueue_spsc(&o->backward, o->chunks, c);
+    TSAN_UNSEEN_END();
 }
 
 void outbox_give(struct outbox *o, struct chunk *c)

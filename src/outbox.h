@@ -24,11 +24,14 @@
 struct journal;
 struct mutation;
 
-/* A buffer of finished NDJSON lines. The lines are bytes[begin, end). */
+/* A buffer with a finished NDJSON line, bytes[begin, end), and what the privacy guard said of it. */
 struct chunk {
     size_t begin, end;
+    uint64_t frame; /* number among the frames of its execution, from 2; 0: no frame of its own */
+    int rule;       /* an enum guard_rule, or CHUNK_NO_RULE */
     char bytes[CHUNK_BYTES];
 };
+#define CHUNK_NO_RULE (-1)
 
 enum record_kind { RECORD_LINES, RECORD_MUTATION };
 

@@ -132,6 +132,8 @@ static bool drain_round(struct persister *p)
         if (r.kind == RECORD_LINES) {
             struct chunk *c = r.as.chunk;
             journal_append(r.journal, r.index, c->bytes + c->begin, c->end - c->begin);
+            if (c->frame)
+                journal_frame(r.journal, r.index, c->frame, c->rule);
             outbox_give(&p->outboxes[i], c);
         } else {
             apply(p, r.as.mutation);

@@ -74,9 +74,23 @@ void pool_stop(struct pool *p)
         pthread_join(p->threads[i].thread, NULL);
     pthread_cond_destroy(&p->work);
     pthread_mutex_destroy(&p->lock);
+    for (unsigned i = 0; p->threads && i < p->workers; i++) {
+        guard_free(p->threads[i].worker.guards[0]);
+        guard_free(p->threads[i].worker.guards[1]);
+    }
     free(p->queue);
     free(p->threads);
     free(p);
+}
+
+static int make_guards(struct worker *w, bool enforce)
+{
+    for (int i = 0; i < 2; i++) {
+        w->guards[i] = guard_new(enforce);
+        if (!w->guards[i])
+            return ENOMEM;
+    }
+    return 0;
 }
 
 int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister,
@@ -98,7 +112,9 @@ int pool_start(struct pool **out, const struct pool_limits *limits, struct persi
         t->worker.cancel = cancel;
         t->worker.cancel_grace_ms = limits->cancel_grace_ms;
         t->worker.drain_grace_ms = limits->drain_grace_ms;
-        error = pthread_create(&t->thread, NULL, worker_main, t);
+        error = make_guards(&t->worker, limits->enforce_privacy);
+        if (error == 0)
+            error = pthread_create(&t->thread, NULL, worker_main, t);
         p->started += error == 0;
     }
     if (error != 0) {

@@ -16,6 +16,7 @@ struct pool;
 struct pool_limits {
     unsigned workers; /* at least 1; outboxes 1 to `workers` of the persister are theirs */
     long long cancel_grace_ms, drain_grace_ms;
+    bool enforce_privacy;
 };
 
 /* Starts the threads. 0, or -1 with errno and nothing left. */

@@ -37,6 +37,8 @@ static int set_actions(posix_spawn_file_actions_t *a, const char *cwd, int out, 
         rc = posix_spawn_file_actions_adddup2(a, out, 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(a, err, 2);
+    if (rc == 0) /* what we inherited ourselves, or a library opened without O_CLOEXEC */
+        rc = posix_spawn_file_actions_addclosefrom_np(a, 3);
     if (rc == 0 && cwd)
         rc = posix_spawn_file_actions_addchdir_np(a, cwd);
     return rc;

@@ -8,7 +8,9 @@
 
 #include "clock.h"
 #include "environment.h"
+#include "guard.h"
 #include "ids.h"
+#include "run_lock.h"
 
 static char *copy(const char *text)
 {
@@ -83,33 +85,52 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
         return err_sys(e, "can't prepare a run of pipeline '%s'", r->pipeline->id);
     if (rundir_create(&r->journal.dir, w, run_id, m->resume_token, now, e) != 0)
         return -1;
+    r->lock_fd = run_lock(r->journal.dir.fd);
+    if (r->lock_fd < 0)
+        return err_sys(e, "can't lock %s", r->journal.dir.path);
+    return run_prepare(r, w, e);
+}
+
+int run_prepare(struct live_run *r, const struct workspace *w, struct err *e)
+{
+    const struct manifest *m = &r->journal.manifest;
     if (journal_init(&r->journal) != 0)
         return err_sys(e, "can't open the files of run %s", r->journal.dir.path);
     if (make_environment(r, w) != 0)
-        return err_sys(e, "can't prepare the environment of run %s", run_id);
+        return err_sys(e, "can't prepare the environment of run %s", m->run_id);
     r->context.root = w->root;
     r->context.run_id = m->run_id;
     r->context.task_id = m->task_id;
     r->context.dir_rel = r->journal.dir.rel;
-    r->context.exec = request->exec != NULL;
+    r->context.exec = r->exec != NULL;
+    r->context.enforce_privacy = r->journal.manifest.privacy_enforce = guard_enforced();
     r->context.mirror_streams = environment_says_yes("CODEX_ORCHESTRATOR_EMIT_COMMAND_STREAMS");
     graph_init(&r->graph, r->pipeline->n_stages);
     return 0;
 }
 
-struct live_run *run_new(const struct workspace *w, const struct run_request *request,
-                         struct err *e)
+struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch, struct err *e)
 {
     struct live_run *r = calloc(1, sizeof *r);
     if (!r) {
         err_sys(e, "can't prepare a run");
         return NULL;
     }
-    r->pipeline = request->pipeline;
-    r->exec = request->exec;
+    r->pipeline = pipeline;
+    r->lock_fd = -1;
     r->journal.dir.fd = r->journal.runner_fd = r->journal.privacy_fd = r->journal.heartbeat_fd = -1;
-    r->journal.watch = request->watch;
+    r->journal.watch = watch;
     errno = ENOMEM;
+    return r;
+}
+
+struct live_run *run_new(const struct workspace *w, const struct run_request *request,
+                         struct err *e)
+{
+    struct live_run *r = run_alloc(request->pipeline, request->watch, e);
+    if (!r)
+        return NULL;
+    r->exec = request->exec;
     if (prepare(r, w, request, e) != 0) {
         run_free(r);
         return NULL;
@@ -122,7 +143,10 @@ void run_free(struct live_run *r)
     if (!r)
         return;
     plan_release(&r->plan);
+    graph_release(&r->graph);
     journal_release(&r->journal);
     environment_free(r->context.env);
+    if (r->lock_fd >= 0)
+        close(r->lock_fd);
     free(r);
 }

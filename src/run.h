@@ -18,7 +18,8 @@ struct run_request {
     const struct pipeline *pipeline;
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
-    const struct exec_request *exec; /* not NULL: a single command (`exec`), see exec_record.h */
+    const struct exec_request *exec; /* not NULL: a single command, see exec_record.h */
+    const struct resume_request *resume; /* not NULL: an earlier run instead, see resume.h */
 };
 
 struct live_run {
@@ -31,6 +32,7 @@ struct live_run {
     struct graph graph;
     struct run_context context;
     const struct exec_request *exec; /* not NULL: a single command */
+    int lock_fd;                     /* see run_lock.h; held until run_free */
     bool failed;                     /* a stage failed that may not */
 };
 
@@ -38,6 +40,11 @@ struct live_run {
  * `e` says why. */
 struct live_run *run_new(const struct workspace *w, const struct run_request *request,
                          struct err *e);
+/* The steps of it that a resumed run shares: an empty live run, and, once its manifest, folder and
+ * plan are set, its files and environment. */
+struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch, struct err *e);
+int run_prepare(struct live_run *r, const struct workspace *w, struct err *e);
+
 void run_free(struct live_run *r); /* its journal must not be open */
 
 #endif

@@ -46,6 +46,15 @@ static void ec_wake32(const struct ck_ec_ops *ops, const uint32_t *address)
     syscall(SYS_futex, address, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* ck_ec naps without a look at the deadline: no nap goes beyond it. */
+static int cap_nap(const struct ck_ec_wait_state *state, struct timespec *nap_end)
+{
+    const struct timespec *deadline = state->data;
+    if (deadline && to_ns(deadline) < to_ns(nap_end))
+        *nap_end = *deadline;
+    return 0;
+}
+
 /* One busy iteration: with more threads than cores, spinning takes time from whom we wait for. */
 static const struct ck_ec_ops ops = {
     .gettime = ec_gettime,
@@ -84,9 +93,9 @@ void wake_signal(struct wake *w)
     increment(w);
 }
 
-TSAN_BLIND static int wait_until(struct wake *w, uint32_t snapshot, const struct timespec *deadline)
+TSAN_BLIND static int wait_until(struct wake *w, uint32_t snapshot, struct timespec *deadline)
 {
-    return ck_ec32_wait(&w->count, &mode, snapshot, deadline);
+    return ck_ec32_wait_pred(&w->count, &mode, snapshot, cap_nap, deadline, deadline);
 }
 
 bool wake_wait(struct wake *w, uint32_t snapshot, int64_t deadline_ns)

@@ -30,6 +30,9 @@ void watch_free(struct watch *w);
 
 /* Producer: offers each line of bytes[0, n), whole lines of a run. Never waits. */
 void watch_offer(struct watch *w, const char *run_id, const char *bytes, size_t n);
+/* The same of one line, without newline, about a state. There are slots of its own for those: however
+ * much is printed, a watcher that takes one now and then learns what has begun and ended. */
+void watch_offer_state(struct watch *w, const char *run_id, const char *line, size_t n);
 void watch_end(struct watch *w); /* nothing comes any more */
 
 /* Consumer: the next line, or NULL after `deadline_ns` (monotonic) or when there is nothing and

@@ -86,6 +86,7 @@ static int record_start(struct execution *x)
     m->now_ms = x->begin_ms;
     m->log_path = buf_detach(&path);
     set_lines(m, &lines);
+    memcpy(m->handle_id, x->handle_id, sizeof x->handle_id);
     m->applied = start_recorded;
     m->context = x;
     if (!m->log_path || !m->lines) {
@@ -127,8 +128,9 @@ static int spawn(struct execution *x, struct proc *p, char **why)
 static void capture(struct execution *x, struct proc *p, struct capture *c)
 {
     struct worker *w = x->worker;
-    stream_reset(&w->streams[0], "stdout");
-    stream_reset(&w->streams[1], "stderr");
+    bool enforce = x->job->run->enforce_privacy;
+    stream_reset(&w->streams[0], "stdout", w->guards[0], enforce);
+    stream_reset(&w->streams[1], "stderr", w->guards[1], enforce);
     *c = (struct capture){
         .proc = p,
         .streams = w->streams,
@@ -211,6 +213,7 @@ static void set_outcome(struct execution *x, struct mutation *m, struct outcome 
     m->event = succeeded ? STAGE_EV_SUCCEED : stage->allow_failure ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
     m->has_exit_code = true;
     m->exit_code = outcome_code(o);
+    m->signal = o->signal;
     m->summary = outcome_summary(o, stage);
     if (m->event == STAGE_EV_FAIL)
         m->error_text = error_document(x, o, m->now_ms);
@@ -275,6 +278,9 @@ static void run_command(struct execution *x, struct mutation *m)
         events_warning(&lines, &x->events,
                        "output left open: the command has exited, but another process still holds "
                        "its stdout or stderr; what it prints from here on is not captured",
+                       m->now_ms);
+    if (x->worker->streams[0].guard_lost || x->worker->streams[1].guard_lost)
+        events_warning(&lines, &x->events, "the privacy guard failed: output was not looked at",
                        m->now_ms);
     events_end(&lines, &x->events, o.signal ? -1 : o.exit_code,
                o.signal ? proc_signal_name(o.signal, name) : NULL, o.signal == 0 && o.exit_code == 0,

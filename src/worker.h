@@ -16,6 +16,7 @@ struct run_context {
     const char *root;      /* absolute; the commands' folder unless they name one */
     const char *run_id, *task_id, *dir_rel; /* dir_rel: the run folder as the manifest shows it */
     char **env;            /* "NAME=value", NULL-terminated: ours and the CODEX_ORCHESTRATOR_* */
+    bool enforce_privacy;  /* what the privacy guard matches never gets out */
     bool exec;             /* a single command: its summary is the run's */
     bool mirror_streams;   /* a command:stdout or command:stderr line for each chunk as well */
 };
@@ -38,6 +39,7 @@ struct worker {
     struct outbox *outbox;
     struct cancel *cancel;
     long long cancel_grace_ms, drain_grace_ms;
+    struct guard *guards[2]; /* for stdout and stderr */
     struct stream streams[2];
 };
 

@@ -1,0 +1,50 @@
+# The front door: each target installs the packages it needs (tools/setup) and builds below build/.
+
+JOBS ?= 2
+PREFIX ?= /usr/local
+WERROR ?= ON
+
+export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+export CTEST_PARALLEL_LEVEL = $(JOBS)
+
+.PHONY: all demo test check check-clang check-asan check-tsan bench install clean deps
+
+all:
+	tools/setup build
+	cmake --preset release -DCORCH_WERROR=$(WERROR)
+	cmake --build --preset release
+
+# Runs a real pipeline: this project's own build and tests, and a million lines of output.
+demo: all
+	demo/run build/release/codex-orchestrator
+
+test: all
+	tools/setup test
+	ctest --preset release
+
+# Everything: the tests in all builds, and a build with the other compiler.
+check: test check-clang check-asan check-tsan
+
+check-clang:
+	tools/setup check
+	cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCORCH_WERROR=ON
+	cmake --build build/clang
+
+check-asan check-tsan: check-%:
+	tools/setup test
+	cmake --preset $* -DCORCH_WERROR=ON
+	cmake --build --preset $*
+	ctest --preset $*
+
+bench: all
+	cmake --build --preset release --target bench
+
+install: all
+	cmake --install build/release --prefix $(PREFIX)
+
+# Installs the packages that are missing for everything above.
+deps:
+	tools/setup check
+
+clean:
+	rm -rf build

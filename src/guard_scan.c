@@ -1,0 +1,156 @@
+/*
+ * Owns the privacy rules as Hyperscan patterns, and the library that runs them. Loading happens
+ * once, in whichever worker comes first; a guard_scan belongs to one worker.
+ */
+#include "guard_scan.h"
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <hs.h>
+
+#define LIBRARY "libhs.so.5"
+static_assert(HS_MAJOR == 5, "the name of the library and its interface belong together");
+
+/* The original's \s, which is JavaScript's: Unicode blanks are spelled out, because the patterns
+ * look at bytes (output need not be UTF-8). */
+#define BLANK                                                                         \
+    "(?:[\\t-\\r ]|\\xC2\\xA0|\\xE1\\x9A\\x80|\\xE2\\x80[\\x80-\\x8A\\xA8\\xA9\\xAF]" \
+    "|\\xE2\\x81\\x9F|\\xE3\\x80\\x80|\\xEF\\xBB\\xBF)"
+
+static const char *const patterns[] = {
+    "(?:secret|password|api[_-]?key|token)" BLANK "*[:=]" BLANK "*",
+    "AKIA",
+    "-----BEGIN (?:RSA |EC )?PRIVATE KEY-----",
+    "-----END (?:RSA |EC )?PRIVATE KEY-----",
+};
+static const unsigned flags[] = {HS_FLAG_CASELESS, 0, HS_FLAG_CASELESS, HS_FLAG_CASELESS};
+static const unsigned ids[] = {MARK_VALUE, MARK_AKIA, MARK_KEY_BEGIN, MARK_KEY_END};
+
+enum { PATTERNS = sizeof patterns / sizeof *patterns };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct {
+    hs_database_t *rules; /* NULL: loading failed, see `failure` */
+    struct err failure;
+    __typeof__(hs_compile_multi) *compile_multi;
+    __typeof__(hs_free_compile_error) *free_compile_error;
+    __typeof__(hs_alloc_scratch) *alloc_scratch;
+    __typeof__(hs_free_scratch) *free_scratch;
+    __typeof__(hs_open_stream) *open_stream;
+    __typeof__(hs_reset_stream) *reset_stream;
+    __typeof__(hs_close_stream) *close_stream;
+    __typeof__(hs_scan_stream) *scan_stream;
+} hs;
+
+static int find_functions(void *library)
+{
+    const struct {
+        const char *name;
+        void *place;
+    } functions[] = {
+        {"hs_compile_multi", &hs.compile_multi}, {"hs_free_compile_error", &hs.free_compile_error},
+        {"hs_alloc_scratch", &hs.alloc_scratch}, {"hs_free_scratch", &hs.free_scratch},
+        {"hs_open_stream", &hs.open_stream},     {"hs_reset_stream", &hs.reset_stream},
+        {"hs_close_stream", &hs.close_stream},   {"hs_scan_stream", &hs.scan_stream},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *function = dlsym(library, functions[i].name);
+        if (!function)
+            return err_set(&hs.failure, "privacy guard: %s", dlerror());
+        memcpy(functions[i].place, &function, sizeof function);
+    }
+    return 0;
+}
+
+static void compile(void)
+{
+    hs_compile_error_t *why = NULL;
+    if (hs.compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_STREAM, NULL, &hs.rules, &why) ==
+        HS_SUCCESS)
+        return;
+    hs.rules = NULL;
+    err_set(&hs.failure, "privacy guard: " LIBRARY " can't compile the rules: %s",
+            why ? why->message : "no reason given");
+    hs.free_compile_error(why);
+}
+
+/* The library and the rules stay until the process ends. */
+static void load(void)
+{
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        err_set(&hs.failure,
+                "privacy guard: can't load Hyperscan (package libhyperscan5 or libvectorscan5): %s",
+                dlerror());
+    else if (find_functions(library) == 0)
+        compile();
+}
+
+int guard_scan_open(struct guard_scan *s, struct err *e)
+{
+    pthread_once(&once, load);
+    if (!hs.rules)
+        return err_set(e, "%s", hs.failure.text);
+    if (hs.alloc_scratch(hs.rules, &s->scratch) != HS_SUCCESS ||
+        hs.open_stream(hs.rules, 0, &s->stream) != HS_SUCCESS) {
+        guard_scan_close(s);
+        return err_set(e, "privacy guard: out of memory");
+    }
+    return 0;
+}
+
+void guard_scan_close(struct guard_scan *s)
+{
+    if (s->stream)
+        hs.close_stream(s->stream, NULL, NULL, NULL); /* no callback: no matches, no scratch */
+    if (s->scratch)
+        hs.free_scratch(s->scratch);
+    s->stream = NULL;
+    s->scratch = NULL;
+}
+
+void guard_scan_reset(struct guard_scan *s)
+{
+    if (!s->stream)
+        return;
+    hs.reset_stream(s->stream, 0, NULL, NULL, NULL);
+    s->base = s->len = 0;
+    if (s->marked > 0)
+        memset(s->marks, 0, sizeof s->marks);
+    s->marked = 0;
+}
+
+/* Matches come in any order, and the same one may come twice; marks don't mind. */
+static int mark(unsigned id, unsigned long long from, unsigned long long to, unsigned none,
+                void *context)
+{
+    (void)from, (void)none;
+    struct guard_scan *s = context;
+    if (to <= s->base || to > s->base + s->len)
+        return -1; /* ends the scan with an error: a match that has no place must not be lost */
+    unsigned char *m = &s->marks[to - s->base - 1];
+    s->marked += *m == 0;
+    *m |= (unsigned char)id;
+    return 0;
+}
+
+int guard_scan(struct guard_scan *s, const char *in, size_t n, struct err *e)
+{
+    assert(n > 0 && s->marked == 0);
+    s->base += s->len;
+    if (n > SCAN_MARGIN) {
+        n -= SCAN_MARGIN;
+        s->len = n < SCAN_BYTES ? n : SCAN_BYTES;
+    } else {
+        s->len = n;
+        in = memcpy(s->end, in, n);
+    }
+    hs_error_t failed = hs.scan_stream(s->stream, in, (unsigned)s->len, 0, s->scratch, mark, s);
+    if (failed != HS_SUCCESS)
+        return err_set(e, "privacy guard: Hyperscan can't scan the output (error %d)", failed);
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* Owns the reading of logs that grow. Any thread, one at a time per logtail. */
+#include "logtail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "bounds.h"
+
+int logtail_open(struct logtail *t, int dirfd, const char *name)
+{
+    *t = (struct logtail)LOGTAIL_INIT;
+    t->fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    return t->fd < 0 ? -1 : 0;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void logtail_close(struct logtail *t)
+{
+    int saved = errno;
+    close_fd(&t->fd);
+    close_fd(&t->notify_fd);
+    buf_release(&t->bytes);
+    t->begin = t->searched = 0;
+    errno = saved;
+}
+
+/* Drops what has been given out and reads on. The bytes read; 0: the file has no more, for now. */
+static ssize_t read_more(struct logtail *t)
+{
+    struct buf *b = &t->bytes;
+    if (t->begin > 0)
+        memmove(b->data, b->data + t->begin, b->len - t->begin);
+    b->len -= t->begin;
+    t->searched -= t->begin;
+    t->begin = 0;
+    if (!buf_room(b, CHUNK_BYTES)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    ssize_t n;
+    do
+        n = read(t->fd, b->data + b->len, b->cap - b->len - 1);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        b->len += (size_t)n;
+    return n;
+}
+
+int logtail_next(struct logtail *t, char **line, size_t *n)
+{
+    struct buf *b = &t->bytes;
+    for (;;) {
+        char *end = b->data ? memchr(b->data + t->searched, '\n', b->len - t->searched) : NULL;
+        if (end) {
+            *end = '\0';
+            *line = b->data + t->begin;
+            *n = (size_t)(end - *line);
+            t->begin = t->searched = (size_t)(end - b->data) + 1;
+            return 1;
+        }
+        t->searched = b->len;
+        ssize_t got = read_more(t);
+        if (got <= 0)
+            return got < 0 ? -1 : 0;
+    }
+}
+
+int logtail_watch(struct logtail *t)
+{
+    char path[64]; /* of the very file that is open, whatever its name means by now */
+    snprintf(path, sizeof path, "/proc/self/fd/%d", t->fd);
+    t->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (t->notify_fd >= 0 && inotify_add_watch(t->notify_fd, path, IN_MODIFY) >= 0)
+        return 0;
+    int saved = errno;
+    close_fd(&t->notify_fd);
+    errno = saved;
+    return -1;
+}
+
+int logtail_fd(const struct logtail *t)
+{
+    return t->notify_fd;
+}
+
+void logtail_awake(struct logtail *t)
+{
+    union {
+        struct inotify_event align;
+        char bytes[4096];
+    } events;
+    while (t->notify_fd >= 0 && read(t->notify_fd, &events, sizeof events) > 0)
+        continue;
+}

@@ -1,0 +1,40 @@
+/*
+ * Reading an NDJSON log line by line while it grows. The log is the buffer between who writes it
+ * and who reads it here: neither waits for the other. Any thread, one at a time per logtail.
+ *
+ *     logtail_open, then for ever: logtail_next until it gives no line; poll logtail_fd; when that
+ *     is readable logtail_awake, and again. What is appended after the last logtail_next makes the
+ *     descriptor readable, so nothing is missed.
+ */
+#ifndef CORCH_LOGTAIL_H
+#define CORCH_LOGTAIL_H
+
+#include "buf.h"
+
+struct logtail {
+    int fd, notify_fd; /* -1: none */
+    struct buf bytes;  /* read; those before `begin` have been given out */
+    size_t begin, searched; /* no newline in bytes[begin, searched) */
+};
+
+#define LOGTAIL_INIT {-1, -1, BUF_INIT, 0, 0}
+
+/* Opens the file `name` in the folder `dirfd`, no link followed, at its beginning. 0, or -1 with
+ * errno and nothing to close. */
+int logtail_open(struct logtail *t, int dirfd, const char *name);
+void logtail_close(struct logtail *t); /* again: no harm */
+
+/* The next whole line without its newline, and a NUL behind it; it lives until the next call.
+ * 1: there is one; 0: not yet; -1 with errno: the log can't be read. */
+int logtail_next(struct logtail *t, char **line, size_t *n);
+
+/* Asks to be woken when the log grows. 0, or -1 with errno: it can be read, but not waited for. */
+int logtail_watch(struct logtail *t);
+
+/* A descriptor to poll for reading; -1 without logtail_watch. */
+int logtail_fd(const struct logtail *t);
+
+/* Before the log is looked at again: what has been said so far is taken as heard. */
+void logtail_awake(struct logtail *t);
+
+#endif

@@ -1,0 +1,213 @@
+/* Owns the way back into a run. The thread that will drive it. */
+#include "resume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "find_run.h"
+#include "json.h"
+#include "run_lock.h"
+
+/* Takes the run's lock and reads the manifest under it. */
+static int lock_and_read(const struct rundir *dir, const char *run_id, int *lock_fd,
+                         struct manifest *m, struct err *e)
+{
+    *lock_fd = run_lock(dir->fd);
+    if (*lock_fd < 0)
+        return errno == EWOULDBLOCK
+                   ? err_set(e, "run %s is held by another orchestrator; see: "
+                                "codex-orchestrator status %s", run_id, run_id)
+                   : err_sys(e, "can't lock %s", dir->path);
+    struct buf text = BUF_INIT;
+    cJSON *doc = NULL;
+    int rc = json_slurp(dir->fd, "manifest.json", false, &text);
+    if (rc != 0)
+        err_sys(e, "can't read %s/manifest.json", dir->path);
+    else
+        doc = json_parse(text.data, text.len, "manifest.json", e);
+    rc = doc ? manifest_parse(doc, m, e) : -1;
+    cJSON_Delete(doc);
+    buf_release(&text);
+    return rc;
+}
+
+/* Looks at every byte whatever the first difference, so that its time tells nothing. */
+static bool same_secret(const char *a, const char *b)
+{
+    size_t n = strlen(a), given = strlen(b);
+    unsigned char different = n != given;
+    for (size_t i = 0; i < given; i++)
+        different |= (unsigned char)(b[i] ^ a[n ? i % n : 0]);
+    return !different;
+}
+
+static int check_token(const struct manifest *m, const char *token, struct err *e)
+{
+    if (!token || same_secret(m->resume_token, token))
+        return 0;
+    return err_set(e, "Resume token mismatch.");
+}
+
+/* A run goes on only with the stages it began with: its record is about them. */
+static int check_stages(const struct manifest *m, const struct pipeline *p, struct err *e)
+{
+    if (m->n_commands != p->n_stages)
+        return err_set(e, "pipeline '%s' has %zu stages now, run %s has %zu: start a new run", p->id,
+                       p->n_stages, m->run_id, m->n_commands);
+    for (size_t i = 0; i < p->n_stages; i++) {
+        if (strcmp(m->commands[i].id, p->stages[i].id) != 0)
+            return err_set(e, "stage %zu of pipeline '%s' is '%s' now, in run %s it is '%s': start a "
+                              "new run", i + 1, p->id, p->stages[i].id, m->run_id, m->commands[i].id);
+    }
+    return 0;
+}
+
+static void add_event(struct manifest *m, const struct resume_request *request, int64_t now)
+{
+    struct buf text = BUF_INIT;
+    cJSON *event = json_new();
+    json_str(event, "actor", request->actor ? request->actor : "cli");
+    json_str(event, "reason", request->reason ? request->reason : "manual-resume");
+    json_str(event, "outcome", "accepted");
+    json_time(event, "timestamp", now);
+    if (json_print(event, false, &text) == 0) {
+        if (m->resume_events.len > 0)
+            buf_addch(&m->resume_events, ',');
+        buf_add(&m->resume_events, text.data, text.len);
+    }
+    cJSON_Delete(event);
+    buf_release(&text);
+}
+
+/* Back to a run in progress; what it had achieved stays. */
+static int reset(struct live_run *r, const struct resume_request *request)
+{
+    struct manifest *m = &r->journal.manifest;
+    int64_t now = clock_wall_ms();
+    add_event(m, request, now);
+    m->status = RUN_IN_PROGRESS;
+    m->completed_ms = CLOCK_NEVER;
+    m->heartbeat_ms = now;
+    m->metrics_recorded = false;
+    m->guardrail.computed = false;
+    free(m->status_detail);
+    m->status_detail = strdup("resuming");
+    if (!m->privacy_log_path)
+        m->privacy_log_path = text_join(r->journal.dir.rel, "/privacy-decisions.ndjson", "");
+    free(m->plan_target_id);
+    m->plan_target_id = r->plan.target_id ? strdup(r->plan.target_id) : NULL;
+    for (size_t i = 0; i < m->n_commands; i++) {
+        m->commands[i].ran = false;
+        if (manifest_stage_event(m, i, STAGE_EV_RESUME, now) != 0)
+            return -1;
+        if (m->commands[i].state != STAGE_PENDING && graph_keep(&r->graph, i) != 0)
+            return -1;
+    }
+    return m->resume_events.failed || !m->status_detail || !m->privacy_log_path ? -1 : 0;
+}
+
+/* Cuts off a last line that a crash left unfinished. */
+static int repair_log(int dirfd, const char *name)
+{
+    int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    struct stat st;
+    int rc = fstat(fd, &st);
+    off_t end = rc == 0 ? st.st_size : 0;
+    while (rc == 0 && end > 0) {
+        char block[4096];
+        size_t n = end < (off_t)sizeof block ? (size_t)end : sizeof block;
+        if (pread(fd, block, n, end - (off_t)n) != (ssize_t)n) {
+            rc = -1;
+            break;
+        }
+        const char *newline = memrchr(block, '\n', n);
+        if (newline) {
+            end = end - (off_t)n + (newline - block) + 1;
+            break;
+        }
+        end -= (off_t)n;
+    }
+    if (rc == 0 && end < st.st_size)
+        rc = ftruncate(fd, end);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return rc;
+}
+
+static int repair_logs(const struct live_run *r, struct err *e)
+{
+    const struct manifest *m = &r->journal.manifest;
+    int rc = repair_log(r->journal.dir.fd, "runner.ndjson");
+    for (size_t i = 0; rc == 0 && i < m->n_commands; i++) {
+        char name[128];
+        if (m->commands[i].state != STAGE_PENDING || !m->commands[i].log_path)
+            continue;
+        rundir_command_file(name, sizeof name, "commands", i + 1, m->commands[i].id, "ndjson");
+        rc = repair_log(r->journal.dir.fd, name);
+    }
+    return rc == 0 ? 0 : err_sys(e, "can't repair the logs of %s", r->journal.dir.path);
+}
+
+/* Matches the run with the configuration of today. */
+static int match(struct live_run *r, const struct config *config,
+                 const struct resume_request *request, struct err *e)
+{
+    const struct manifest *m = &r->journal.manifest;
+    r->pipeline = config_pipeline(config, m->pipeline_id);
+    if (!r->pipeline)
+        return err_set(e, "Pipeline '%s' not found.", m->pipeline_id);
+    const char *target = request->target ? request->target : m->plan_target_id;
+    if (check_token(m, request->token, e) != 0 || check_stages(m, r->pipeline, e) != 0)
+        return -1;
+    errno = ENOMEM;
+    return plan_build(r->pipeline, target, &r->plan) == 0 ? 0 : err_sys(e, "can't plan the run");
+}
+
+static int prepare(struct live_run *r, const struct workspace *own,
+                   const struct resume_request *request, struct err *e)
+{
+    if (run_prepare(r, own, e) != 0)
+        return -1;
+    errno = ENOMEM;
+    if (reset(r, request) != 0)
+        return err_sys(e, "can't take up run %s", request->run_id);
+    return repair_logs(r, e);
+}
+
+struct live_run *run_resume(const struct workspace *w, const struct config *config,
+                            const struct resume_request *request, struct workspace *own,
+                            struct err *e)
+{
+    struct live_run *r = run_alloc(NULL, request->watch, e);
+    if (!r)
+        return NULL;
+    struct buf text = BUF_INIT;
+    struct manifest *m = &r->journal.manifest;
+    bool owned = false;
+    int rc = find_run(w, request->run_id, &r->journal.dir, &text, e);
+    buf_release(&text);
+    if (rc == 0)
+        rc = lock_and_read(&r->journal.dir, request->run_id, &r->lock_fd, m, e);
+    if (rc == 0)
+        rc = match(r, config, request, e);
+    if (rc == 0) {
+        rc = workspace_open(own, w->root, m->task_id, e);
+        owned = rc == 0;
+    }
+    if (rc == 0)
+        rc = prepare(r, own, request, e);
+    if (rc == 0)
+        return r;
+    run_free(r);
+    if (owned)
+        workspace_release(own);
+    return NULL;
+}

@@ -1,0 +1,419 @@
+/* What progress shows of a run, and when it is shown at all. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../src/progress_view.c"
+#include "../src/progress.c"
+
+#define NOON INT64_C(1800000000000)
+
+struct shown {
+    struct progress_view view;
+    uint64_t stages; /* of the runs that states are made of */
+    char text[2048];
+};
+
+static int setup(void **state)
+{
+    struct shown *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    progress_view_init(&s->view, false);
+    s->stages = 5;
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct shown *s = *state;
+    progress_view_release(&s->view);
+    free(s);
+    return 0;
+}
+
+/* A state `ms` after noon; stage 0 is the run itself. */
+static void state_of(struct shown *s, const char *run, size_t stage, const char *status,
+                     const char *title, int64_t ms, uint64_t lost)
+{
+    struct buf json = BUF_INIT;
+    cJSON *doc = json_new();
+    if (stage > 0)
+        json_str(doc, "title", title);
+    json_int(doc, "stages", (int64_t)s->stages);
+    json_time(doc, "timestamp", NOON + ms);
+    assert_int_equal(json_print(doc, false, &json), 0);
+    progress_view_take(&s->view, &(corch_frame){.kind = CORCH_FRAME_STATE,
+                                                .run_id = run,
+                                                .stage = stage,
+                                                .status = status,
+                                                .json = json.data,
+                                                .lost = lost});
+    cJSON_Delete(doc);
+    buf_release(&json);
+}
+
+static void run_begins(struct shown *s, const char *run)
+{
+    state_of(s, run, 0, "in_progress", NULL, 0, 0);
+}
+
+static void stage_begins(struct shown *s, const char *run, size_t stage, const char *title,
+                         int64_t ms)
+{
+    state_of(s, run, stage, "running", title, ms, 0);
+}
+
+static void stage_ends(struct shown *s, const char *run, size_t stage, const char *status,
+                       const char *title, int64_t ms)
+{
+    state_of(s, run, stage, status, title, ms, 0);
+}
+
+static void prints(struct shown *s, const char *run, const char *bytes, size_t n, uint64_t lost)
+{
+    progress_view_take(&s->view, &(corch_frame){.kind = CORCH_FRAME_CHUNK,
+                                                .run_id = run,
+                                                .stage = 1,
+                                                .stream = 1,
+                                                .data = bytes,
+                                                .size = n,
+                                                .lost = lost});
+}
+
+/* The line of what runs, `ms` after noon. */
+static const char *area(struct shown *s, int64_t ms)
+{
+    struct buf out = BUF_INIT;
+    progress_view_area(&s->view, NOON + ms, &out);
+    assert_false(out.failed);
+    assert_true(out.len < sizeof s->text);
+    snprintf(s->text, sizeof s->text, "%s", out.data ? out.data : "");
+    buf_release(&out);
+    return s->text;
+}
+
+/* The lines of stages that ended since the last call. */
+static const char *ended(struct shown *s)
+{
+    assert_true(s->view.ended.len < sizeof s->text);
+    snprintf(s->text, sizeof s->text, "%s", s->view.ended.data ? s->view.ended.data : "");
+    buf_clear(&s->view.ended);
+    return s->text;
+}
+
+static void test_progress__says_what_runs_since_when_and_what_it_printed(void **state)
+{
+    struct shown *s = *state;
+    assert_string_equal(area(s, 0), "");
+    run_begins(s, "r");
+    assert_string_equal(area(s, 0), "");
+    stage_begins(s, "r", 1, "Build", 0);
+    assert_string_equal(area(s, 0), "[0/5] Build  0.0 s  0 B  0 lines");
+    prints(s, "r", "one\n", 4, 0);
+    assert_string_equal(area(s, 1234), "[0/5] Build  1.2 s  4 B  1 line");
+    prints(s, "r", "two\nthree\nfo", 12, 0);
+    prints(s, "r", "ur", 2, 0);
+    assert_string_equal(area(s, 59999), "[0/5] Build  59.9 s  18 B  3 lines");
+    assert_string_equal(ended(s), "");
+}
+
+static void test_progress__a_line_stays_for_each_stage_that_has_ended(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Build", 100);
+    prints(s, "r", "x", 1, 0);
+    stage_ends(s, "r", 1, "succeeded", "Build", 1399);
+    assert_string_equal(area(s, 2000), "");
+    stage_begins(s, "r", 2, "Lint", 2000);
+    assert_string_equal(area(s, 2000), "[1/5] Lint  0.0 s  0 B  0 lines");
+    stage_ends(s, "r", 2, "skipped", "Lint", 2000);
+    stage_begins(s, "r", 3, "Test", 2000);
+    prints(s, "r", "xy", 2, 0);
+    stage_ends(s, "r", 3, "failed", "Test", 67000);
+    state_of(s, "r", 0, "failed", NULL, 67000, 0);
+    assert_string_equal(ended(s), "ok  Build  1.2 s  1 B\n"
+                                  "skipped  Lint  0.0 s  0 B\n"
+                                  "failed  Test  1 min 5 s  2 B\n");
+    assert_string_equal(area(s, 67000), "");
+}
+
+static void test_progress__sizes_and_durations_keep_short(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } sizes[] = {{0, "  0 B"},          {999, "  999 B"},         {1000, "  1.0 kB"},
+                 {999999, "  999.9 kB"}, {1000000, "  1.0 MB"},    {3456789, "  3.4 MB"},
+                 {2500000000, "  2.5 GB"}, {UINT64_MAX, "  18.4 EB"}};
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } durations[] = {{-5, "  0.0 s"},          {99, "  0.0 s"},
+                     {100, "  0.1 s"},         {59999, "  59.9 s"},
+                     {60000, "  1 min 0 s"},   {3599999, "  59 min 59 s"},
+                     {3600000, "  1 h 0 min"}, {90061000, "  25 h 1 min"}};
+    (void)state;
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        buf_clear(&b);
+        add_size(&b, sizes[i].bytes);
+        assert_string_equal(b.data, sizes[i].text);
+    }
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        buf_clear(&b);
+        add_duration(&b, durations[i].ms);
+        assert_string_equal(b.data, durations[i].text);
+    }
+    buf_release(&b);
+}
+
+static void test_progress__subpipelines_are_shown_within_their_stage(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Outer", 0);
+    s->stages = 2;
+    run_begins(s, "child");
+    stage_begins(s, "child", 1, "Compile", 500);
+    prints(s, "child", "abc\n", 4, 0);
+    assert_string_equal(area(s, 1500), "[0/5] Outer › Compile  1.0 s  4 B  1 line");
+    stage_ends(s, "child", 1, "succeeded", "Compile", 1500);
+    stage_begins(s, "child", 2, "Link", 1500);
+    prints(s, "child", "de", 2, 0);
+    stage_ends(s, "child", 2, "succeeded", "Link", 1600);
+    state_of(s, "child", 0, "succeeded", NULL, 1600, 0);
+    assert_string_equal(area(s, 1700), "[0/5] Outer  1.7 s  6 B  1 line");
+    s->stages = 5;
+    stage_ends(s, "r", 1, "succeeded", "Outer", 1700);
+    assert_string_equal(ended(s), "  ok  Compile  1.0 s  4 B\n"
+                                  "  ok  Link  0.1 s  2 B\n"
+                                  "ok  Outer  1.7 s  6 B\n");
+}
+
+static void test_progress__lost_output_is_marked(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Chat", 0);
+    prints(s, "r", "a\n", 2, 7);
+    assert_string_equal(area(s, 0), "[0/5] Chat  0.0 s  2 B  1 line …");
+    stage_ends(s, "r", 1, "succeeded", "Chat", 0);
+    stage_begins(s, "r", 2, "Quiet", 0);
+    stage_ends(s, "r", 2, "succeeded", "Quiet", 0);
+    assert_string_equal(ended(s), "ok  Chat  0.0 s  2 B …\n"
+                                  "ok  Quiet  0.0 s  0 B\n");
+}
+
+/* What is lost between the last output and the end belongs to the stage that ends. */
+static void test_progress__loss_right_before_the_end_is_marked(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Chat", 0);
+    state_of(s, "r", 1, "succeeded", "Chat", 0, 3);
+    assert_string_equal(ended(s), "ok  Chat  0.0 s  0 B …\n");
+}
+
+static void test_progress__stages_that_went_by_unseen_are_mentioned(void **state)
+{
+    struct shown *s = *state;
+    s->stages = 9;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "First", 0);
+    state_of(s, "r", 4, "running", "Fourth", 0, 20); /* the first one's end is lost, too */
+    assert_string_equal(area(s, 0), "[3/9] Fourth  0.0 s  0 B  0 lines");
+    stage_ends(s, "r", 4, "succeeded", "Fourth", 100);
+    state_of(s, "r", 6, "succeeded", "Sixth", 200, 9); /* as is its beginning */
+    state_of(s, "r", 0, "succeeded", NULL, 300, 9);
+    assert_string_equal(ended(s), "…  stages 1 to 3\n"
+                                  "ok  Fourth  0.1 s  0 B\n"
+                                  "…  stage 5\n"
+                                  "ok  Sixth  …\n"
+                                  "…  stages 7 to 9\n");
+}
+
+/* Nothing was lost: an earlier session has done them. */
+static void test_progress__stages_of_an_earlier_session_count_as_done(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 4, "Test", 0);
+    assert_string_equal(area(s, 0), "[3/5] Test  0.0 s  0 B  0 lines");
+    assert_string_equal(ended(s), "");
+}
+
+static void test_progress__a_stage_that_was_not_started_is_not_shown(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_ends(s, "r", 1, "pending", "Never", 0);
+    state_of(s, "r", 0, "cancelled", NULL, 0, 0);
+    assert_string_equal(ended(s), "");
+}
+
+static void test_progress__control_characters_are_shown_not_sent(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "a\x1b[2J\x07\n\t\x7f\xc2\x9b \xff\xc0\x9bz", 0);
+    assert_string_equal(area(s, 0), "[0/5] a\\x1b[2J\\x07\\x0a\\x09\\x7f\\x9b \xEF\xBF\xBD\xEF\xBF\xBD"
+                                    "\xEF\xBF\xBDz  0.0 s  0 B  0 lines");
+}
+
+static void test_progress__lines_are_cut_to_the_terminal(void **state)
+{
+    struct shown *s = *state;
+    static const struct {
+        unsigned columns;
+        const char *text;
+    } cuts[] = {
+        {49, "[0/5] A title of some length  0.0 s  0 B  0 lines"},
+        {48, "[0/5] A title of some len…  0.0 s  0 B  0 lines"},
+        {40, "[0/5] A title of …  0.0 s  0 B  0 lines"},
+        {33, "[0/5] A title of some length"}, /* without its numbers rather than its title */
+        {20, "[0/5] A title of s…"},
+        {7, "[0/5] "},
+        {5, "[0/…"},
+        {2, "…"},
+        {1, ""},
+        {0, ""},
+    };
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "A title of some length", 0);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        s->view.columns = cuts[i].columns + 1;
+        if (cuts[i].columns == 0)
+            s->view.columns = 0;
+        assert_string_equal(area(s, 0), cuts[i].text);
+    }
+}
+
+/* Each of these takes two columns; half of one is never shown. */
+static void test_progress__wide_characters_are_counted_and_kept_whole(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "日本語日本語日本語", 0);
+    s->view.columns = 25;
+    assert_string_equal(area(s, 0), "[0/5] 日本語日本語日本語");
+    s->view.columns = 24;
+    assert_string_equal(area(s, 0), "[0/5] 日本語日本語日…");
+    s->view.columns = 23;
+    assert_string_equal(area(s, 0), "[0/5] 日本語日本語日…");
+    s->view.columns = 22;
+    assert_string_equal(area(s, 0), "[0/5] 日本語日本語…");
+}
+
+static void test_progress__finished_lines_are_cut_as_well(void **state)
+{
+    struct shown *s = *state;
+    s->view.columns = 40;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Outer stage of a long name", 0);
+    run_begins(s, "child");
+    stage_begins(s, "child", 1, "Inner stage of a long name", 0);
+    stage_ends(s, "child", 1, "succeeded", "Inner stage of a long name", 0);
+    stage_ends(s, "r", 1, "succeeded", "Outer stage of a long name", 0);
+    assert_string_equal(ended(s), "  ok  Inner stage of a lo…  0.0 s  0 B\n"
+                                  "ok  Outer stage of a long…  0.0 s  0 B\n");
+}
+
+static void test_progress__colours_mark_how_a_stage_ended(void **state)
+{
+    struct shown *s = *state;
+    s->view.coloured = true;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "A", 0);
+    assert_string_equal(area(s, 0), "\x1b[1m[0/5] \x1b[0mA  0.0 s  0 B  0 lines");
+    stage_ends(s, "r", 1, "succeeded", "A", 0);
+    stage_begins(s, "r", 2, "B", 0);
+    stage_ends(s, "r", 2, "failed", "B", 0);
+    assert_string_equal(ended(s), "\x1b[32mok  \x1b[0mA  0.0 s  0 B\n"
+                                  "\x1b[31mfailed  \x1b[0mB  0.0 s  0 B\n");
+}
+
+/* A terminal of our own. */
+static int open_terminal(int *master)
+{
+    *master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(*master >= 0);
+    assert_int_equal(grantpt(*master), 0);
+    assert_int_equal(unlockpt(*master), 0);
+    int fd = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void test_progress__is_shown_on_a_terminal_only_and_says_why_not(void **state)
+{
+    (void)state;
+    const char *why[PROGRESS_OBSTACLES];
+    struct progress_options none = {false, false}, all = {true, true};
+    int master, terminal = open_terminal(&master);
+    int file = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    setenv("TERM", "xterm", 1);
+    unsetenv("CI");
+    assert_int_equal(progress_obstacles(&none, terminal, why), 0);
+    setenv("CI", "", 1);
+    assert_int_equal(progress_obstacles(&none, terminal, why), 0);
+    setenv("CI", "false", 1);
+    assert_int_equal(progress_obstacles(&none, terminal, why), 0);
+    unsetenv("TERM");
+    assert_int_equal(progress_obstacles(&none, terminal, why), 1);
+    assert_string_equal(why[0], "TERM is not set, or dumb");
+    setenv("TERM", "dumb", 1);
+    setenv("CI", "true", 1);
+    assert_int_equal(progress_obstacles(&all, file, why), 5);
+    assert_string_equal(why[0], "--no-interactive is given");
+    assert_string_equal(why[1], "--format json is given");
+    assert_string_equal(why[2], "stderr is not a terminal");
+    assert_string_equal(why[3], "TERM is not set, or dumb");
+    assert_string_equal(why[4], "CI is set");
+    close(file);
+    close(terminal);
+    close(master);
+}
+
+static void test_progress__nothing_is_done_without_one(void **state)
+{
+    (void)state;
+    assert_int_equal(progress_fd(NULL), -1);
+    progress_update(NULL, NULL);
+    progress_clear(NULL);
+    progress_end(NULL, NULL);
+}
+
+#define VIEW_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        VIEW_TEST(test_progress__says_what_runs_since_when_and_what_it_printed),
+        VIEW_TEST(test_progress__a_line_stays_for_each_stage_that_has_ended),
+        cmocka_unit_test(test_progress__sizes_and_durations_keep_short),
+        VIEW_TEST(test_progress__subpipelines_are_shown_within_their_stage),
+        VIEW_TEST(test_progress__lost_output_is_marked),
+        VIEW_TEST(test_progress__loss_right_before_the_end_is_marked),
+        VIEW_TEST(test_progress__stages_that_went_by_unseen_are_mentioned),
+        VIEW_TEST(test_progress__stages_of_an_earlier_session_count_as_done),
+        VIEW_TEST(test_progress__a_stage_that_was_not_started_is_not_shown),
+        VIEW_TEST(test_progress__control_characters_are_shown_not_sent),
+        VIEW_TEST(test_progress__lines_are_cut_to_the_terminal),
+        VIEW_TEST(test_progress__wide_characters_are_counted_and_kept_whole),
+        VIEW_TEST(test_progress__finished_lines_are_cut_as_well),
+        VIEW_TEST(test_progress__colours_mark_how_a_stage_ended),
+        cmocka_unit_test(test_progress__is_shown_on_a_terminal_only_and_says_why_not),
+        cmocka_unit_test(test_progress__nothing_is_done_without_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
