@@ -81,9 +81,9 @@ static int unknown(const char *name, struct err *e)
 {
     static const char *const names[] = {"--json", "--jsonl", "--cwd", "--task", "--help", NULL};
     const char *near = nearest_word(name, names);
-    return err_set(e, "Unknown exec option: %s%s%s", name,
-                   near ? "; did you mean " : ". Options of the command go behind --",
-                   near ? near : "");
+    if (near)
+        return err_set(e, "Unknown exec option: %s; did you mean %s?", name, near);
+    return err_set(e, "Unknown exec option: %s. Options of the command go behind --", name);
 }
 
 /* Takes the option argv[*i], and its value. */

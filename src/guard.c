@@ -214,9 +214,14 @@ static void follow(struct guard *g, struct feed *f)
     take_mark(g, f);
 }
 
+int guard_load(struct guard *g, struct err *e)
+{
+    return g->scan.stream ? 0 : guard_scan_open(&g->scan, e);
+}
+
 static int scan(struct guard *g, const char *in, size_t n, struct err *e)
 {
-    if (!g->scan.stream && guard_scan_open(&g->scan, e) != 0)
+    if (guard_load(g, e) != 0)
         return -1;
     g->next = 0;
     return guard_scan(&g->scan, in, n, e);
@@ -228,8 +233,10 @@ long guard_feed(struct guard *g, const char *in, size_t n, char *out, size_t *pu
     struct feed f = {.in = in, .n = n, .out = out, .hits = hits};
     *put = *n_hits = 0;
     while (f.taken < n && f.n_hits < GUARD_HITS) {
-        if (g->next == g->scan.len && scan(g, in + f.taken, n - f.taken, e) != 0)
+        if (g->next == g->scan.len && scan(g, in + f.taken, n - f.taken, e) != 0) {
+            g->n_held = 0;
             return -1;
+        }
         follow(g, &f);
     }
     if (!g->enforce) {

@@ -30,9 +30,10 @@
 enum guard_rule { GUARD_SENSITIVE_TOKEN, GUARD_PRIVATE_KEY };
 enum { GUARD_RULES = GUARD_PRIVATE_KEY + 1 };
 
-#define GUARD_HELD ((size_t)15) /* bytes held back at the most: AKIA's 15, or 5 units of 3 bytes \
-                                 */
-#define GUARD_HITS 32u          /* hits one call reports at the most; it stops at the last */
+#define GUARD_HELD                                                                      \
+    ((size_t)15)       /* bytes held back at the most: AKIA's 15, or 5 units of 3 bytes \
+                        */
+#define GUARD_HITS 32u /* hits one call reports at the most; it stops at the last */
 
 /* A rule matched; `at`: offset in what guard_feed put out of the byte that decided it (shadow: the
  * first of the 6th character, the 16th behind AKIA, the last of the BEGIN line) or of its
@@ -49,12 +50,17 @@ struct guard *guard_new(bool enforce);
 void guard_free(struct guard *g);  /* may be NULL */
 void guard_reset(struct guard *g); /* a new stream begins */
 
+/* Loads the rules now instead of with the first output: who enforces them wants to know before a
+ * command starts. 0, or -1 and `e`. */
+int guard_load(struct guard *g, struct err *e);
+
 /*
  * Takes in[0, n) or a prefix of it, puts what may get out into `out` (room: guard_room(n)) and its
  * length into `*put`, and hits in order of `at` into hits[0, *n_hits). Returns the bytes taken:
  * less than n only if GUARD_HITS hits were found (call again with the rest, unchanged). In shadow
  * mode the output is the input, and `out` may be `in`: then nothing is copied. In enforce mode they
- * must not overlap. -1 and `e` if the rules can't be loaded or run: then nothing may be let out.
+ * must not overlap. -1 and `e` if the rules can't be loaded or run: then nothing may be let out,
+ * and every call fails until the next guard_reset.
  */
 long guard_feed(struct guard *g, const char *in, size_t n, char *out, size_t *put,
                 struct guard_hit hits[GUARD_HITS], size_t *n_hits, struct err *e);

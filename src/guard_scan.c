@@ -119,6 +119,7 @@ void guard_scan_reset(struct guard_scan *s)
         return;
     hs.reset_stream(s->stream, 0, NULL, NULL, NULL);
     s->base = s->len = 0;
+    s->failed = false;
     if (s->marked > 0)
         memset(s->marks, 0, sizeof s->marks);
     s->marked = 0;
@@ -140,7 +141,7 @@ static int mark(unsigned id, unsigned long long from, unsigned long long to, uns
 
 int guard_scan(struct guard_scan *s, const char *in, size_t n, struct err *e)
 {
-    assert(n > 0 && s->marked == 0);
+    assert(n > 0 && (s->marked == 0 || s->failed));
     s->base += s->len;
     if (n > SCAN_MARGIN) {
         n -= SCAN_MARGIN;
@@ -149,8 +150,11 @@ int guard_scan(struct guard_scan *s, const char *in, size_t n, struct err *e)
         s->len = n;
         in = memcpy(s->end, in, n);
     }
-    hs_error_t failed = hs.scan_stream(s->stream, in, (unsigned)s->len, 0, s->scratch, mark, s);
-    if (failed != HS_SUCCESS)
-        return err_set(e, "privacy guard: Hyperscan can't scan the output (error %d)", failed);
+    if (s->failed ||
+        hs.scan_stream(s->stream, in, (unsigned)s->len, 0, s->scratch, mark, s) != HS_SUCCESS) {
+        s->failed = true;
+        s->len = 0;
+        return err_set(e, "privacy guard: Hyperscan failed to scan the output");
+    }
     return 0;
 }

@@ -1,12 +1,13 @@
 /*
  * Finds in a stream where a rule of the privacy guard may begin or end. Hyperscan does it (libhs,
  * loaded and fed with the rules when the first guard of the process scans: its start-up and the
- * compiling cost 3 ms that a run without output need not pay). One worker per scan; the library and
+ * compiling cost 4 ms that a run without output need not pay). One worker per scan; the library and
  * the compiled rules are shared.
  */
 #ifndef CORCH_GUARD_SCAN_H
 #define CORCH_GUARD_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,7 @@ enum guard_mark {
 /* Bytes of one scan: too few cost a call into the library each, too many leave the cache. */
 #define SCAN_BYTES ((size_t)16 * 1024)
 
-/* Bytes that must be readable behind what Hyperscan scans: 5.4.0 reads up to 3 too far on a CPU
+/* Bytes that must be readable behind what Hyperscan scans: 5.4.0 reads a few too far on a CPU
  * with AVX-512 VBMI. It loads 64 at once; as many are safe in any case. */
 #define SCAN_MARGIN ((size_t)64)
 
@@ -32,6 +33,7 @@ struct guard_scan {
     struct hs_scratch *scratch;
     uint64_t base; /* offset of the last scan in the stream */
     size_t len;    /* bytes of the last scan */
+    bool failed;   /* until the next stream: what was scanned is not known */
     size_t marked; /* bytes that are marked; whoever clears a mark counts it down */
     unsigned char marks[SCAN_BYTES];
     char end[2 * SCAN_MARGIN]; /* a copy of the end of the input, where the margin is ours */
@@ -45,8 +47,8 @@ void guard_scan_close(struct guard_scan *s); /* also if it is not open */
 void guard_scan_reset(struct guard_scan *s);
 
 /* Scans a prefix, s->len bytes, of what comes next in the stream, in[0, n), n > 0: marks[i] tells
- * what ends with in[i]. The last marks must have been cleared. 0, or -1 and `e`; then every later
- * call fails as well. */
+ * what ends with in[i]. The last marks must have been cleared. 0, or -1, s->len 0 and `e`; then
+ * every later call fails as well, until a reset. */
 int guard_scan(struct guard_scan *s, const char *in, size_t n, struct err *e);
 
 #endif

@@ -101,9 +101,23 @@ static int record_start(struct execution *x)
     return x->record_error;
 }
 
+/* In enforce mode nothing may start whose output could not be looked at. */
+static int load_guards(const struct execution *x, char **why)
+{
+    struct err e = {""};
+    struct guard *const *guards = x->worker->guards;
+    if (!x->job->run->enforce_privacy ||
+        (guard_load(guards[0], &e) == 0 && guard_load(guards[1], &e) == 0))
+        return 0;
+    *why = text_join("Execution error: the privacy guard can't work: ", e.text, "");
+    return -1;
+}
+
 /* Starts the command; on failure -1 and `why` says what failed (free() it). */
 static int spawn(struct execution *x, struct proc *p, char **why)
 {
+    if (load_guards(x, why) != 0)
+        return -1;
     const struct stage *stage = x->job->stage;
     const struct run_context *run = x->job->run;
     char *cwd = path_absolute(run->root, stage->cwd ? stage->cwd : ".");

@@ -35,6 +35,7 @@ struct fixture {
     struct cancel cancel;
     struct stream streams[2];
     struct proc proc;
+    int pipe; /* stdout's reading end, which is the capture's while it runs */
     struct capture capture;
     atomic_bool done;
     pthread_t thread;
@@ -99,6 +100,7 @@ static void start(struct fixture *f, const char *command)
     stream_reset(&f->streams[0], "stdout", NULL, false);
     stream_reset(&f->streams[1], "stderr", NULL, false);
     assert_int_equal(proc_spawn(&f->proc, command, f->dir, environ, &failed), 0);
+    f->pipe = f->proc.out[0];
     assert_int_equal(pthread_create(&f->thread, NULL, capture_main, f), 0);
 }
 
@@ -154,7 +156,7 @@ static bool readable(int fd)
 static int in_pipe(const struct fixture *f)
 {
     int n = 0;
-    assert_int_equal(ioctl(f->proc.out[0], FIONREAD, &n), 0);
+    assert_int_equal(ioctl(f->pipe, FIONREAD, &n), 0);
     return n;
 }
 
@@ -216,7 +218,7 @@ static void test_capture__stops_reading_while_the_pool_is_empty(void **state)
     int code;
     start(f, "exec $MISBEHAVE lines 50000"); /* more than stream and pipe can hold */
     exited = (struct pollfd){.fd = f->proc.pidfd, .events = POLLIN};
-    while (in_pipe(f) < fcntl(f->proc.out[0], F_GETPIPE_SZ) / 10 * 9)
+    while (in_pipe(f) < fcntl(f->pipe, F_GETPIPE_SZ) / 10 * 9)
         sched_yield();
     assert_int_equal(poll(&exited, 1, 0), 0);
     outbox_give(&f->outbox, held);
@@ -231,7 +233,7 @@ static void test_capture__is_cancelled_while_the_pool_is_empty(void **state)
     struct chunk *held = outbox_take(&f->outbox);
     int code;
     start(f, "exec $MISBEHAVE lines 1000000000");
-    while (in_pipe(f) < fcntl(f->proc.out[0], F_GETPIPE_SZ) / 10 * 9)
+    while (in_pipe(f) < fcntl(f->pipe, F_GETPIPE_SZ) / 10 * 9)
         sched_yield();
     cancel_raise(&f->cancel, CANCEL_TERM);
     wake_signal(&f->outbox.room);

@@ -161,11 +161,13 @@ static void test_guard_stream__forgets_what_a_full_call_has_left_on_reset(void *
     struct err e;
     assert_in_range(guard_feed(g, text, sizeof text, out, &put, hits, &n_hits, &e), 1,
                     sizeof text - 1);
-    memset(text, '.', sizeof text - 13); /* and one token is left, so that marks are looked at */
+    memset(text, '.', sizeof text); /* with a token behind what was left, so that marks matter */
+    memcpy(text + 436, "token:abcdef ", 13);
     const struct run_result *r = run_pieces(g, text, sizeof text, 0, sizeof text);
     assert_int_equal(r->len, sizeof text + 4);
-    assert_memory_equal(r->out, text, sizeof text - 13);
-    assert_memory_equal(r->out + sizeof text - 13, "token:[REDACTED] ", 17);
+    assert_memory_equal(r->out, text, 436);
+    assert_memory_equal(r->out + 436, "token:[REDACTED] ", 17);
+    assert_memory_equal(r->out + 453, text + 449, sizeof text - 449);
     assert_int_equal(r->n_hits, 1);
     guard_free(g);
 }
@@ -186,6 +188,33 @@ static void test_guard_stream__takes_nothing_from_an_empty_stream(void **state)
     assert_int_equal(put, 0);
     guard_free(g);
     guard_free(NULL);
+}
+
+static void test_guard_stream__stays_failed_after_a_failed_scan(void **state)
+{
+    (void)state;
+    struct guard_scan *s = calloc(1, sizeof *s);
+    struct err e = {""};
+    assert_non_null(s);
+    assert_int_equal(guard_scan_open(s, &e), 0);
+    assert_int_equal(guard_scan(s, "token:", 6, &e), 0);
+    assert_int_equal(s->len, 6);
+    assert_int_equal(s->marks[5], MARK_VALUE);
+    s->marks[5] = 0;
+    s->marked--;
+    struct hs_scratch *scratch = s->scratch;
+    s->scratch = NULL; /* Hyperscan refuses this */
+    assert_int_equal(guard_scan(s, "token:", 6, &e), -1);
+    assert_int_equal(s->len, 0);
+    assert_string_equal(e.text, "privacy guard: Hyperscan failed to scan the output");
+    s->scratch = scratch;
+    assert_int_equal(guard_scan(s, "token:", 6, &e), -1);
+    assert_int_equal(s->len, 0);
+    guard_scan_reset(s);
+    assert_int_equal(guard_scan(s, "token:", 6, &e), 0);
+    assert_int_equal(s->marks[5], MARK_VALUE);
+    guard_scan_close(s);
+    free(s);
 }
 
 struct racer {
@@ -328,6 +357,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_guard_stream__forgets_everything_on_reset),
         cmocka_unit_test(test_guard_stream__forgets_what_a_full_call_has_left_on_reset),
         cmocka_unit_test(test_guard_stream__takes_nothing_from_an_empty_stream),
+        cmocka_unit_test(test_guard_stream__stays_failed_after_a_failed_scan),
         cmocka_unit_test(test_guard_stream__lets_nothing_out_without_hyperscan),
         cmocka_unit_test(test_guard_stream__takes_its_mode_from_the_environment),
         cmocka_unit_test(test_guard_stream__words_decisions_as_the_original),

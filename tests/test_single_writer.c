@@ -24,22 +24,28 @@ static void test_single_writer__shares_atomic_replacement_with_known_objects_onl
     (void)state;
     struct buf out = BUF_INIT;
     output_of("nm -A --undefined-only '" BINARY_DIR "/libcorch.a' | "
-              "sed -n 's/.*:\\(.*\\)\\.c\\.o:.* atomicfile_replace$/\\1/p' | sort | tr '\\n' ' '",
+              "sed -n 's/.*:\\(.*\\)\\.c\\.o:.* atomicfile_\\(replace\\|begin\\)$/\\1/p' | sort -u | tr '\\n' ' '",
               &out);
-    assert_string_equal(out.data, "epilogue journal metrics persister taskdir ");
+    assert_string_equal(out.data, "epilogue exec_record journal metrics persister taskdir ");
     buf_release(&out);
 }
 
-/* Counts the calls of atomicfile_replace that name "manifest.json". */
-static unsigned replaces_manifest(const struct buf *source)
+/* Counts the calls of `function` that name "manifest.json". */
+static unsigned calls_with_manifest(const char *function, const struct buf *source)
 {
     unsigned n = 0;
-    for (const char *at = source->data; (at = strstr(at, "atomicfile_replace(")); at++) {
+    for (const char *at = source->data; (at = strstr(at, function)); at++) {
         const char *end_of_call = strchr(at, ';');
         const char *name = strstr(at, "\"manifest.json\"");
         n += name && end_of_call && name < end_of_call;
     }
     return n;
+}
+
+static unsigned replaces_manifest(const struct buf *source)
+{
+    return calls_with_manifest("atomicfile_replace(", source) +
+           calls_with_manifest("atomicfile_begin(", source);
 }
 
 /* epilogue.c is about .runs/<task>/<run>/manifest.json, a summary of that name. */
