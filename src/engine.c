@@ -37,7 +37,7 @@ struct engine {
     pthread_cond_t changed;
     struct task *ended; /* newest first */
     bool nudged;        /* cancelled, or a journal failed: look around */
-    bool closed;        /* the mutation we wait for has been applied */
+    bool answered;      /* the mutation we wait for has been applied */
 };
 
 static void push(struct engine *g, struct mutation *m)
@@ -91,7 +91,7 @@ static void applied_awaited(struct mutation *m, int error)
     struct engine *g = m->context;
     mutation_free(m);
     pthread_mutex_lock(&g->lock);
-    g->closed = true;
+    g->answered = true;
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
 }
@@ -100,10 +100,10 @@ static void push_and_wait(struct engine *g, struct mutation *m)
 {
     m->applied = applied_awaited;
     m->context = g;
-    g->closed = false;
+    g->answered = false;
     push(g, m);
     pthread_mutex_lock(&g->lock);
-    while (!g->closed)
+    while (!g->answered)
         pthread_cond_wait(&g->changed, &g->lock);
     pthread_mutex_unlock(&g->lock);
 }
@@ -127,7 +127,7 @@ static void open_run(struct engine *g, struct live_run *r)
     r->next = g->live;
     g->live = r;
     g->opened++;
-    push(g, new_mutation(MUTATION_OPEN, r, 0));
+    push_and_wait(g, new_mutation(MUTATION_OPEN, r, 0)); /* before any worker speaks of it */
 }
 
 static bool start_command(struct engine *g, struct live_run *r, size_t index)

@@ -21,7 +21,7 @@ const struct member manifest_members[MANIFEST_MEMBERS] = {
     {"run_id", M_TEXT, AT(run_id)},
     {"parent_run_id", M_TEXT_NULL, AT(parent_run_id)},
     {"pipeline_id", M_TEXT, AT(pipeline_id)},
-    {"pipeline_title", M_TEXT, AT(pipeline_title)},
+    {"pipeline_title", M_TITLE, offsetof(struct manifest, pipeline_title), "pipeline_id"},
     {"runner", M_FIXED, 0, "\"codex-cli\""},
     {"approval_policy", M_TEXT_NULL, AT(approval_policy)},
     {"status", M_STATUS, AT(status)},
@@ -57,7 +57,7 @@ const struct member manifest_members[MANIFEST_MEMBERS] = {
 
 const struct member entry_members[ENTRY_MEMBERS] = {
     {"id", M_TEXT, ENTRY(id)},
-    {"title", M_TEXT, ENTRY(title)},
+    {"title", M_TITLE, offsetof(struct manifest_command, title), "id"},
     {"command", M_TEXT_NULL, ENTRY(command)},
     {"kind", M_STAGE_KIND, ENTRY(kind)},
     {"status", M_STAGE_STATE, ENTRY(state)},
@@ -136,6 +136,7 @@ static void add_plain(struct buf *out, void *base, const struct member *m)
     switch (m->kind) {
     case M_TEXT:
     case M_TEXT_NULL:
+    case M_TITLE:
         add_text(out, *(char **)member_field(base, m));
         break;
     case M_TIME:

@@ -10,6 +10,7 @@
 enum member_kind {
     M_TEXT,      /* char *, never null */
     M_TEXT_NULL, /* char * or null */
+    M_TITLE,     /* char *, never null; missing: the text of the member `literal` */
     M_TIME,      /* wall milliseconds, never null */
     M_TIME_NULL, /* the same or null */
     M_BOOL,

@@ -118,6 +118,9 @@ static int take_plain(const cJSON *object, void *base, const struct member *m,
     case M_TEXT:
     case M_TEXT_NULL:
         return take_text(item, m->kind == M_TEXT_NULL, member_field(base, m), p);
+    case M_TITLE: /* the original writes none for what has none in the configuration */
+        item = item ? item : cJSON_GetObjectItemCaseSensitive(object, m->literal);
+        return take_text(item, false, member_field(base, m), p);
     case M_TIME:
     case M_TIME_NULL:
         return take_time(item, m->kind == M_TIME_NULL, member_field(base, m), p);

@@ -72,7 +72,10 @@ bool outbox_pop(struct outbox *o, struct record *out)
     if (!dequeue(o, out))
         return false;
     TSAN_ACQUIRE(&o->forward);
-    wake_signal(&o->room); /* always: whether the ring was full can't be told without a race */
+    /* Who sleeps on a full ring is woken when half of it is free, not for every slot. It can't be
+     * missed: while its producer sleeps a ring only empties, and each of these pops signals. */
+    if (ck_ring_size(&o->forward) <= OUTBOX_SLOTS / 2)
+        wake_signal(&o->room);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Progress of a run on a terminal: a line that is rewritten in place, and a line for each stage that
- * has ended (progress_view.h). The run is never held up: what can't be seen in time is shown as "…".
- * Main thread.
+ * Progress of a run on a terminal: a line that is rewritten in place, and a line for each stage
+ * that has ended (progress_view.h). The run is never held up: what can't be seen in time is shown
+ * as "…". Main thread.
  */
 #ifndef CORCH_PROGRESS_H
 #define CORCH_PROGRESS_H

@@ -43,8 +43,8 @@ static size_t character(const char *p)
     return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
 }
 
-/* How many columns it may take. From U+1100 on there are wide ones; what of them is not only makes a
- * line shorter than it could be. */
+/* How many columns it may take. From U+1100 on there are wide ones; what of them is not only makes
+ * a line shorter than it could be. */
 static size_t width(const char *p)
 {
     unsigned char c = (unsigned char)p[0];
@@ -274,8 +274,7 @@ static void take_state(struct progress_view *v, const corch_frame *f)
 static uint64_t count_lines(const char *bytes, size_t n)
 {
     uint64_t lines = 0;
-    for (const char *end = bytes + n; (bytes = memchr(bytes, '\n', (size_t)(end - bytes)));
-         bytes++)
+    for (const char *end = bytes + n; (bytes = memchr(bytes, '\n', (size_t)(end - bytes))); bytes++)
         lines++;
     return lines;
 }

@@ -12,11 +12,12 @@
 #include "buf.h"
 #include "corch.h"
 
-/* A run under way and the stage of it that runs; in stages that are subpipelines, the next level. */
+/* A run under way and the stage of it that runs; within a subpipeline, the next level. */
 struct progress_level {
     char run_id[40];
-    uint64_t stages, done; /* done: stages before this one are over, in this session or an earlier */
-    bool missed;           /* frames were lost since a stage of it began or ended */
+    uint64_t stages;
+    uint64_t done; /* the first so many are over, in this session or an earlier */
+    bool missed;   /* frames were lost since a stage of it began or ended */
 
     char *title; /* of the stage that runs, safe to show; NULL: none */
     int64_t started_ms;

@@ -596,6 +596,24 @@ static void test_manifest__words_the_guardrail_advice_of_others_anew(void **stat
     manifest_release(&m);
 }
 
+/* The original writes no title for what has none in the configuration. */
+static void test_manifest__takes_the_id_for_a_title_that_is_missing(void **state)
+{
+    (void)state;
+    static const char *const titles[] = {"\"pipeline_title\":\"p pipeline\",\n",
+                                         "\"title\":\"Say a\","};
+    struct err e = {""};
+    struct manifest m;
+    for (size_t i = 0; i < 2; i++) {
+        char *text = changed(titles[i], "");
+        assert_int_equal(parse(text, &m, &e), 0);
+        assert_string_equal(m.pipeline_title, i == 0 ? "p" : "p pipeline");
+        assert_string_equal(m.commands[0].title, i == 1 ? "a" : "Say a");
+        free(text);
+        manifest_release(&m);
+    }
+}
+
 static void test_manifest__names_the_member_that_is_wrong(void **state)
 {
     (void)state;
@@ -726,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_manifest__writes_foreign_members_back),
         cmocka_unit_test(test_manifest__keeps_instructions_and_prompt_packs_of_others),
         cmocka_unit_test(test_manifest__words_the_guardrail_advice_of_others_anew),
+        cmocka_unit_test(test_manifest__takes_the_id_for_a_title_that_is_missing),
         cmocka_unit_test(test_manifest__names_the_member_that_is_wrong),
         cmocka_unit_test(test_manifest__refuses_what_is_no_object),
         cmocka_unit_test(test_manifest__knows_the_names_of_run_states),

@@ -152,9 +152,14 @@ static void test_progress__sizes_and_durations_keep_short(void **state)
     static const struct {
         uint64_t bytes;
         const char *text;
-    } sizes[] = {{0, "  0 B"},          {999, "  999 B"},         {1000, "  1.0 kB"},
-                 {999999, "  999.9 kB"}, {1000000, "  1.0 MB"},    {3456789, "  3.4 MB"},
-                 {2500000000, "  2.5 GB"}, {UINT64_MAX, "  18.4 EB"}};
+    } sizes[] = {{0, "  0 B"},
+                 {999, "  999 B"},
+                 {1000, "  1.0 kB"},
+                 {999999, "  999.9 kB"},
+                 {1000000, "  1.0 MB"},
+                 {3456789, "  3.4 MB"},
+                 {2500000000, "  2.5 GB"},
+                 {UINT64_MAX, "  18.4 EB"}};
     static const struct {
         int64_t ms;
         const char *text;
@@ -266,8 +271,9 @@ static void test_progress__control_characters_are_shown_not_sent(void **state)
     struct shown *s = *state;
     run_begins(s, "r");
     stage_begins(s, "r", 1, "a\x1b[2J\x07\n\t\x7f\xc2\x9b \xff\xc0\x9bz", 0);
-    assert_string_equal(area(s, 0), "[0/5] a\\x1b[2J\\x07\\x0a\\x09\\x7f\\x9b \xEF\xBF\xBD\xEF\xBF\xBD"
-                                    "\xEF\xBF\xBDz  0.0 s  0 B  0 lines");
+    assert_string_equal(area(s, 0),
+                        "[0/5] a\\x1b[2J\\x07\\x0a\\x09\\x7f\\x9b \xEF\xBF\xBD\xEF\xBF\xBD"
+                        "\xEF\xBF\xBDz  0.0 s  0 B  0 lines");
 }
 
 static void test_progress__lines_are_cut_to_the_terminal(void **state)
