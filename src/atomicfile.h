@@ -21,8 +21,8 @@ enum atomic_sync {
 int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,
                        enum atomic_sync sync);
 
-/* The same in steps, for content that is too large to be held: begin, write_all to `fd`, and then one
- * of commit and abort. A file begun is nobody's until its commit. */
+/* The same in steps, for content that is too large to be held: begin, write_all to `fd`, and then
+ * one of commit and abort. A file begun is nobody's until its commit. */
 struct atomicfile {
     int fd; /* of the temporary; -1: not open */
     int dirfd;

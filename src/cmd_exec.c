@@ -55,8 +55,7 @@ struct exec_options {
     bool compact, help;
 };
 
-static int set_mode(struct exec_options *o, enum exec_mode mode, const char *name,
-                    struct err *e)
+static int set_mode(struct exec_options *o, enum exec_mode mode, const char *name, struct err *e)
 {
     if (o->mode != MODE_UNSET && o->mode != mode)
         return err_set(e, "Cannot combine %s with other output modes.", name);
@@ -96,7 +95,9 @@ static int take_option(struct exec_options *o, char **argv, int *i, struct err *
     value = value ? value + 1 : NULL;
     if (strcmp(name, "--json") == 0)
         return set_json(o, !value && is_style(argv[*i + 1]) ? argv[++*i] : value, e);
-    const char **to = strcmp(name, "--cwd") == 0 ? &o->cwd : strcmp(name, "--task") == 0 ? &o->task : NULL;
+    const char **to = strcmp(name, "--cwd") == 0    ? &o->cwd
+                      : strcmp(name, "--task") == 0 ? &o->task
+                                                    : NULL;
     if (to) {
         *to = value ? value : argv[*i + 1] ? argv[++*i] : "";
         return **to ? 0 : err_set(e, "exec: option %s needs a value", name);
@@ -112,8 +113,8 @@ static int take_option(struct exec_options *o, char **argv, int *i, struct err *
     return 0;
 }
 
-/* Options may stand between the words of the command, as they always could; `--` ends them. Only what
- * begins with two dashes is one. */
+/* Options may stand between the words of the command, as they always could; `--` ends them. Only
+ * what begins with two dashes is one. */
 static int parse(struct exec_options *o, int argc, char **argv, struct err *e)
 {
     bool only_words = false;

@@ -11,16 +11,16 @@
 
 struct run_wait {
     corch_run *run;
-    int signals;      /* of sig_open */
-    int first_signal; /* that has come; 0: none. By it the program ends, after the run */
-    bool over;        /* the run is */
+    int signals;               /* of sig_open */
+    int first_signal;          /* that has come; 0: none. By it the program ends, after the run */
+    bool over;                 /* the run is */
     struct progress *progress; /* cleared before a message; or NULL */
 };
 
 /*
  * Sleeps until something has happened: to the run, a signal, or to one of `more` (n of them, at the
- * most RUN_WAIT_MORE, as for poll). The first signal asks the run to end, the next kills it; a signal
- * after the run's end ends the program at once.
+ * most RUN_WAIT_MORE, as for poll). The first signal asks the run to end, the next kills it; a
+ * signal after the run's end ends the program at once.
  */
 #define RUN_WAIT_MORE 2
 void run_wait_once(struct run_wait *w, struct pollfd *more, nfds_t n);

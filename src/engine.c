@@ -264,7 +264,8 @@ static void end_run(struct engine *g, struct live_run *r)
 {
     close_run(g, r);
     unlink_live(g, r);
-    char *review = epilogue_write(g->workspace, &r->journal, &r->plan, r->exec, &g->notices);
+    char *review = epilogue_write(g->workspace, &r->journal, &r->plan, r->exec, &g->cancel,
+                                  &g->notices);
     if (r->parent) {
         end_in_parent(g, r, review);
         run_free(r);

@@ -68,19 +68,20 @@ static char *conclude(const struct workspace *w, struct journal *j, const struct
     return shown;
 }
 
-static void write_record(struct journal *j, const struct exec_request *exec, int64_t now_ms,
-                         struct notices *notices)
+static void write_record(struct journal *j, const struct exec_request *exec, struct cancel *cancel,
+                         int64_t now_ms, struct notices *notices)
 {
     struct manifest *m = &j->manifest;
     struct err e = {""};
-    if (exec_record_write(j, exec, now_ms, &e) == 0)
+    if (exec_record_write(j, exec, cancel, now_ms, &e) == 0)
         m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
     else
         notices_add(notices, "run %s: %s", m->run_id, e.text);
 }
 
 char *epilogue_write(const struct workspace *w, struct journal *j, const struct plan *plan,
-                     const struct exec_request *exec, struct notices *notices)
+                     const struct exec_request *exec, struct cancel *cancel,
+                     struct notices *notices)
 {
     struct manifest *m = &j->manifest;
     struct err e = {""};
@@ -91,7 +92,7 @@ char *epilogue_write(const struct workspace *w, struct journal *j, const struct 
     if (m->guardrail.recommendation)
         notices_add(notices, "%s", m->guardrail.recommendation);
     if (exec)
-        write_record(j, exec, now, notices);
+        write_record(j, exec, cancel, now, notices);
     else
         shown = conclude(w, j, plan, now, notices);
     int recorded = metrics_record(w, m, now, &e);

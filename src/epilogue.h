@@ -5,6 +5,7 @@
 #ifndef CORCH_EPILOGUE_H
 #define CORCH_EPILOGUE_H
 
+#include "cancel.h"
 #include "exec_request.h"
 #include "journal.h"
 #include "notices.h"
@@ -18,6 +19,7 @@
  * NULL: there is none.
  */
 char *epilogue_write(const struct workspace *w, struct journal *j, const struct plan *plan,
-                     const struct exec_request *exec, struct notices *notices);
+                     const struct exec_request *exec, struct cancel *cancel,
+                     struct notices *notices);
 
 #endif

@@ -89,8 +89,9 @@ static int parse_members(struct exec_line *l, const char *p, const char *end)
 
 void exec_line_parse(struct exec_line *l, const char *text, size_t n)
 {
-    static const char *const types[] = {
-        [EXEC_BEGIN] = "\"exec:begin\"", [EXEC_CHUNK] = "\"exec:chunk\"", [EXEC_END] = "\"exec:end\""};
+    static const char *const types[] = {[EXEC_BEGIN] = "\"exec:begin\"",
+                                        [EXEC_CHUNK] = "\"exec:chunk\"",
+                                        [EXEC_END] = "\"exec:end\""};
     l->kind = EXEC_OTHER;
     l->n = 0;
     if (n < 2 || text[0] != '{' || parse_members(l, text, text + n) != 0)
@@ -162,7 +163,8 @@ void exec_tail_print(const struct exec_log *x, int stream, struct buf *out)
 {
     const struct tail *t = &x->tails[stream - 1];
     size_t n = t->total < TAIL_BYTES ? (size_t)t->total : TAIL_BYTES;
-    size_t at = (size_t)(t->total - n) % TAIL_BYTES, first = n < TAIL_BYTES - at ? n : TAIL_BYTES - at;
+    size_t at = (size_t)(t->total - n) % TAIL_BYTES,
+           first = n < TAIL_BYTES - at ? n : TAIL_BYTES - at;
     char flat[TAIL_BYTES];
     memcpy(flat, t->ring + at, first);
     memcpy(flat + first, t->ring, n - first);
@@ -231,7 +233,8 @@ static void add_payload(const struct exec_line *l, const struct exec_log *x, str
 void exec_line_print(const struct exec_line *l, const struct exec_log *x, enum exec_form form,
                      struct buf *out)
 {
-    const struct exec_member *correlation = find(l, "correlation_id"), *attempt = find(l, "attempt");
+    const struct exec_member *correlation = find(l, "correlation_id"),
+                             *attempt = find(l, "attempt");
     add_member(out, find(l, "type"), "{");
     if (form == EXEC_FORM_RECORD)
         add_member(out, correlation, ",");

@@ -30,10 +30,10 @@ struct exec_line {
 
 /* What is known of a command from the lines taken so far. */
 struct exec_log {
-    cJSON *begin, *end;    /* the lines of those kinds, or NULL */
-    struct tail tails[2];  /* of stdout and stderr */
-    int stream;            /* of the last chunk: 1 stdout, 2 stderr */
-    size_t size;           /* and its exact bytes */
+    cJSON *begin, *end;   /* the lines of those kinds, or NULL */
+    struct tail tails[2]; /* of stdout and stderr */
+    int stream;           /* of the last chunk: 1 stdout, 2 stderr */
+    size_t size;          /* and its exact bytes */
     char bytes[CHUNK_BYTES];
 };
 

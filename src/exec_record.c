@@ -22,6 +22,7 @@
 struct source {
     struct journal *journal;
     const struct exec_request *request;
+    struct cancel *cancel;
     struct exec_log *log;
     char log_name[128]; /* of the command's log, below the run's folder */
     int64_t now_ms;
@@ -234,20 +235,31 @@ static int open_log(const struct source *s, struct logtail *t)
     return logtail_open(t, s->journal->dir.fd, s->log_name);
 }
 
+/* The next line of the log, taken apart. 1, 0: there are no more, or -1 with errno. */
+static int next_line(const struct source *s, struct logtail *t, struct exec_line *line)
+{
+    char *text;
+    size_t n;
+    if (cancel_level(s->cancel) == CANCEL_KILL) {
+        errno = ECANCELED;
+        return -1;
+    }
+    int rc = logtail_next(t, &text, &n);
+    if (rc == 1)
+        exec_line_parse(line, text, n);
+    return rc;
+}
+
 /* Reads the log once for what stands before the events: how it began and ended, and the tails. */
 static int take_log(const struct source *s)
 {
     struct logtail t;
     struct exec_line line;
-    char *text;
-    size_t n;
     int rc = open_log(s, &t);
     if (rc != 0)
         return errno == ENOENT ? 0 : -1; /* it was never started */
-    while (rc == 0 && (rc = logtail_next(&t, &text, &n)) == 1) {
-        exec_line_parse(&line, text, n);
+    while (rc == 0 && (rc = next_line(s, &t, &line)) == 1)
         rc = exec_log_take(s->log, &line);
-    }
     logtail_close(&t);
     return rc;
 }
@@ -266,15 +278,12 @@ static int write_events(const struct source *s, struct buf *out, int fd)
 {
     struct logtail t;
     struct exec_line line;
-    char *text;
-    size_t n;
     unsigned long chunks = 0, max = s->request->max_chunks;
     const char *separator = "[\n        ";
     int rc = open_log(s, &t);
     bool missing = rc != 0 && errno == ENOENT;
-    while (rc == 0 && (rc = logtail_next(&t, &text, &n)) == 1) {
+    while (rc == 0 && (rc = next_line(s, &t, &line)) == 1) {
         rc = 0;
-        exec_line_parse(&line, text, n);
         if (line.kind == EXEC_OTHER || (line.kind == EXEC_CHUNK && chunks++ >= max && max > 0))
             continue;
         buf_addstr(out, separator);
@@ -336,10 +345,14 @@ static int write_record(const struct source *s)
     return rc;
 }
 
-int exec_record_write(struct journal *j, const struct exec_request *request, int64_t now_ms,
-                      struct err *e)
+int exec_record_write(struct journal *j, const struct exec_request *request, struct cancel *cancel,
+                      int64_t now_ms, struct err *e)
 {
-    struct source s = {.journal = j, .request = request, .log = exec_log_new(), .now_ms = now_ms};
+    struct source s = {.journal = j,
+                       .request = request,
+                       .cancel = cancel,
+                       .log = exec_log_new(),
+                       .now_ms = now_ms};
     rundir_command_file(s.log_name, sizeof s.log_name, "commands", 1, request->stage.id, "ndjson");
     errno = ENOMEM;
     int rc = s.log ? write_record(&s) : -1;

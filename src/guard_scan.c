@@ -1,5 +1,5 @@
 /*
- * Owns the privacy rules as Hyperscan patterns, and the library that runs them. Loading happens
+ * Owns the compiled privacy rules, and the part of Hyperscan that runs them. Loading happens
  * once, in whichever worker comes first; a guard_scan belongs to one worker.
  */
 #include "guard_scan.h"
@@ -12,32 +12,19 @@
 
 #include <hs.h>
 
-#define LIBRARY "libhs.so.5"
+#define LIBRARY "libhs_runtime.so.5" /* without the compiler, which is most of it */
 static_assert(HS_MAJOR == 5, "the name of the library and its interface belong together");
 
-/* The original's \s, which is JavaScript's: Unicode blanks are spelled out, because the patterns
- * look at bytes (output need not be UTF-8). */
-#define BLANK                                                                         \
-    "(?:[\\t-\\r ]|\\xC2\\xA0|\\xE1\\x9A\\x80|\\xE2\\x80[\\x80-\\x8A\\xA8\\xA9\\xAF]" \
-    "|\\xE2\\x81\\x9F|\\xE3\\x80\\x80|\\xEF\\xBB\\xBF)"
-
-static const char *const patterns[] = {
-    "(?:secret|password|api[_-]?key|token)" BLANK "*[:=]" BLANK "*",
-    "AKIA",
-    "-----BEGIN (?:RSA |EC )?PRIVATE KEY-----",
-    "-----END (?:RSA |EC )?PRIVATE KEY-----",
+/* The compiled rules, serialized: made by tools/guard_rules.c. */
+static const char compiled[] = {
+#include "guard_rules.inc"
 };
-static const unsigned flags[] = {HS_FLAG_CASELESS, 0, HS_FLAG_CASELESS, HS_FLAG_CASELESS};
-static const unsigned ids[] = {MARK_VALUE, MARK_AKIA, MARK_KEY_BEGIN, MARK_KEY_END};
-
-enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct {
     hs_database_t *rules; /* NULL: loading failed, see `failure` */
     struct err failure;
-    __typeof__(hs_compile_multi) *compile_multi;
-    __typeof__(hs_free_compile_error) *free_compile_error;
+    __typeof__(hs_deserialize_database) *deserialize_database;
     __typeof__(hs_alloc_scratch) *alloc_scratch;
     __typeof__(hs_free_scratch) *free_scratch;
     __typeof__(hs_open_stream) *open_stream;
@@ -52,10 +39,13 @@ static int find_functions(void *library)
         const char *name;
         void *place;
     } functions[] = {
-        {"hs_compile_multi", &hs.compile_multi}, {"hs_free_compile_error", &hs.free_compile_error},
-        {"hs_alloc_scratch", &hs.alloc_scratch}, {"hs_free_scratch", &hs.free_scratch},
-        {"hs_open_stream", &hs.open_stream},     {"hs_reset_stream", &hs.reset_stream},
-        {"hs_close_stream", &hs.close_stream},   {"hs_scan_stream", &hs.scan_stream},
+        {"hs_deserialize_database", &hs.deserialize_database},
+        {"hs_alloc_scratch", &hs.alloc_scratch},
+        {"hs_free_scratch", &hs.free_scratch},
+        {"hs_open_stream", &hs.open_stream},
+        {"hs_reset_stream", &hs.reset_stream},
+        {"hs_close_stream", &hs.close_stream},
+        {"hs_scan_stream", &hs.scan_stream},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         void *function = dlsym(library, functions[i].name);
@@ -66,16 +56,16 @@ static int find_functions(void *library)
     return 0;
 }
 
-static void compile(void)
+static void take_rules(void)
 {
-    hs_compile_error_t *why = NULL;
-    if (hs.compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_STREAM, NULL, &hs.rules, &why) ==
-        HS_SUCCESS)
+    int rc = hs.deserialize_database(compiled, sizeof compiled, &hs.rules);
+    if (rc == HS_SUCCESS)
         return;
     hs.rules = NULL;
-    err_set(&hs.failure, "privacy guard: " LIBRARY " can't compile the rules: %s",
-            why ? why->message : "no reason given");
-    hs.free_compile_error(why);
+    err_set(&hs.failure,
+            "privacy guard: " LIBRARY " does not take the rules that were compiled with Hyperscan "
+            "%d.%d.%d (error %d); build the program anew",
+            HS_MAJOR, HS_MINOR, HS_PATCH, rc);
 }
 
 /* The library and the rules stay until the process ends. */
@@ -87,7 +77,7 @@ static void load(void)
                 "privacy guard: can't load Hyperscan (package libhyperscan5 or libvectorscan5): %s",
                 dlerror());
     else if (find_functions(library) == 0)
-        compile();
+        take_rules();
 }
 
 int guard_scan_open(struct guard_scan *s, struct err *e)

@@ -1,8 +1,7 @@
 /*
- * Finds in a stream where a rule of the privacy guard may begin or end. Hyperscan does it (libhs,
- * loaded and fed with the rules when the first guard of the process scans: its start-up and the
- * compiling cost 4 ms that a run without output need not pay). One worker per scan; the library and
- * the compiled rules are shared.
+ * Finds in a stream where a rule of the privacy guard may begin or end. Hyperscan does it, whose
+ * run-time library is loaded when the first guard of the process scans; the rules were compiled when
+ * the program was built. One worker per scan; the library and the rules are shared.
  */
 #ifndef CORCH_GUARD_SCAN_H
 #define CORCH_GUARD_SCAN_H

@@ -12,12 +12,15 @@
 #include "buf.h"
 
 struct logtail {
-    int fd, notify_fd; /* -1: none */
-    struct buf bytes;  /* read; those before `begin` have been given out */
+    int fd, notify_fd;      /* -1: none */
+    struct buf bytes;       /* read; those before `begin` have been given out */
     size_t begin, searched; /* no newline in bytes[begin, searched) */
 };
 
-#define LOGTAIL_INIT {-1, -1, BUF_INIT, 0, 0}
+#define LOGTAIL_INIT           \
+    {                          \
+        -1, -1, BUF_INIT, 0, 0 \
+    }
 
 /* Opens the file `name` in the folder `dirfd`, no link followed, at its beginning. 0, or -1 with
  * errno and nothing to close. */

@@ -17,8 +17,9 @@
 #define ERASE "\r\x1b[K"
 
 /* From one look at the frames to the next. While there are some, short enough that the slots hold
- * what a chatty command prints meanwhile. No frame wakes us: that would cost the run. */
-#define BUSY_MS 20
+ * some 80 MB/s, and long enough that more than that costs a few per cent of a core. No frame wakes
+ * us: that would cost the run. */
+#define BUSY_MS 50
 #define IDLE_MS 100
 
 /* From one change of the terminal to the next. */

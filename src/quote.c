@@ -5,7 +5,8 @@
 
 void quote_word(struct buf *b, const char *word)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.:=-";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.:=-";
     if (*word && word[strspn(word, plain)] == '\0') {
         buf_addstr(b, word);
         return;

@@ -8,7 +8,8 @@
  * letters, digits and _/.:=- only, else in single quotes. */
 void quote_word(struct buf *b, const char *word);
 
-/* The words (NULL-terminated), quoted, with a blank between them. free() it; NULL: out of memory. */
+/* The words (NULL-terminated), quoted, with a blank between them. free() it; NULL: out of memory.
+ */
 char *quote_words(const char *const *words);
 
 #endif

@@ -18,7 +18,7 @@ struct run_request {
     const struct pipeline *pipeline;
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
-    const struct exec_request *exec; /* not NULL: a single command, see exec_record.h */
+    const struct exec_request *exec; /* not NULL: a single command, see exec_request.h */
     const struct resume_request *resume; /* not NULL: an earlier run instead, see resume.h */
 };
 

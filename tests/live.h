@@ -41,15 +41,28 @@ struct live {
     cJSON *manifest; /* after the end */
 };
 
+/* Takes what would change a run, and what a run might have left, out of our environment. */
+static inline void live_clear_environment(void)
+{
+    static const char *const prefixes[] = {"CODEX_ORCHESTRATOR_", "MCP_RUNNER_"};
+    for (char **at = environ; *at;) {
+        char name[128];
+        bool foreign = false;
+        for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+            foreign |= strncmp(*at, prefixes[i], strlen(prefixes[i])) == 0;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(*at, "="), *at);
+        if (foreign)
+            unsetenv(name); /* moves the rest up */
+        else
+            at++;
+    }
+}
+
 static inline int live_setup(void **state)
 {
-    static const char *const foreign[] = {"CODEX_ORCHESTRATOR_ROOT", "CODEX_ORCHESTRATOR_RUNS_DIR",
-                                          "CODEX_ORCHESTRATOR_OUT_DIR", "MCP_RUNNER_TASK_ID",
-                                          "CODEX_ORCHESTRATOR_EMIT_COMMAND_STREAMS"};
     struct live *l = calloc(1, sizeof *l);
     assert_non_null(l);
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
-        unsetenv(foreign[i]);
+    live_clear_environment();
     tmpdir_make(l->dir);
     snprintf(l->fifo, sizeof l->fifo, "%s/fifo", l->dir);
     assert_int_equal(mkfifo(l->fifo, 0600), 0);

@@ -270,7 +270,7 @@ static void test_capture__leaves_a_pipe_that_a_background_child_holds(void **sta
     struct fixture *f = *state;
     int code, fifo = open_fifo(f);
     f->capture.drain_grace_ms = 1;
-    start(f, "exec 9>$FIFO; exec $MISBEHAVE background 3600");
+    start(f, "exec 9>$FIFO; exec $MISBEHAVE background 600");
     assert_int_equal(finish(f, &code), 0);
     assert_int_equal(code, 0);
     assert_true(f->capture.left_open);
@@ -292,6 +292,23 @@ static void test_capture__kills_who_ignores_the_cancellation_and_holds_the_pipe(
     cancel_raise(&f->cancel, CANCEL_TERM);
     assert_int_equal(finish(f, &code), SIGTERM);
     assert_all_dead(fifo);
+}
+
+/* The shell has exited, but the grace time is that of all who were asked to end. */
+static void test_capture__reads_what_the_cancelled_say_in_their_grace_time(void **state)
+{
+    struct fixture *f = *state;
+    int code, fifo = open(f->fifo, O_RDWR | O_CLOEXEC);
+    f->capture.drain_grace_ms = 0;
+    start(f, "(trap 'read go <$FIFO; echo saved; exit' TERM; echo ready; sleep 600 & wait) & wait");
+    consume(f, "ready\n");
+    cancel_raise(&f->cancel, CANCEL_TERM);
+    assert_true(readable(f->proc.pidfd));
+    assert_int_equal(write(fifo, "go\n", 3), 3);
+    assert_int_equal(finish(f, &code), SIGTERM);
+    assert_string_equal(f->out.data, "ready\nsaved\n");
+    assert_false(f->capture.left_open);
+    close(fifo);
 }
 
 static void test_capture__kills_who_ignores_the_cancellation_and_let_go_of_the_pipe(void **state)
@@ -328,6 +345,7 @@ int main(void)
         T(test_capture__keeps_what_was_in_the_pipe_when_the_grace_time_was_over),
         T(test_capture__leaves_a_pipe_that_a_background_child_holds),
         T(test_capture__kills_who_ignores_the_cancellation_and_holds_the_pipe),
+        T(test_capture__reads_what_the_cancelled_say_in_their_grace_time),
         T(test_capture__kills_who_ignores_the_cancellation_and_let_go_of_the_pipe),
         T(test_capture__kills_at_once_when_asked_to),
 #undef T

@@ -105,7 +105,7 @@ static void test_corch__says_that_a_background_child_holds_the_output(void **sta
 {
     struct live *l = *state;
     int fifo = live_open_fifo(l);
-    live_config(l, ONE_COMMAND("exec 9>$FIFO; exec $M background 3600"));
+    live_config(l, ONE_COMMAND("exec 9>$FIFO; exec $M background 600"));
     live_start(l, &(corch_options){.pipeline = "p", .drain_grace_ms = 1});
     live_ends(l, "succeeded");
     struct printed p = live_command_log(l, "01-a");

@@ -1,4 +1,4 @@
-/* The record of a single command: the request, the events of its log, the document. */
+/* The record of a single command. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,56 +13,34 @@
 #include <unistd.h>
 
 #include "atomicfile.h"
-#include "clock.h"
-#include "exec_event.h"
+#include "exec_lines.h"
 #include "exec_record.h"
 #include "json.h"
-#include "ndjson.h"
+#include "metrics.h"
 #include "squeeze.h"
 #include "tmpdir.h"
-
-#define NAME "CODEX_ORCHESTRATOR_EXEC_EVENT_MAX_CHUNKS"
-#define BEGIN                                                                                      \
-    "{\"type\":\"exec:begin\",\"correlation_id\":\"c-1\",\"attempt\":1,\"command\":\"echo 'a b'\","  \
-    "\"args\":[],\"cwd\":\"/r\",\"session_id\":\"s-1\",\"sandbox_state\":\"sandboxed\","             \
-    "\"persisted\":false,\"timestamp\":\"2026-11-22T17:08:00.000Z\",\"index\":1}"
-#define CHUNK_HEAD_OF(stream, sequence)                                                            \
-    "{\"type\":\"exec:chunk\",\"correlation_id\":\"c-1\",\"attempt\":1,\"stream\":\"" stream           \
-    "\",\"sequence\":" sequence ",\"bytes\":4,"
-#define CHUNK_END ",\"timestamp\":\"2026-11-22T17:08:00.100Z\",\"index\":1}"
-#define CHUNK(stream, sequence, data) CHUNK_HEAD_OF(stream, sequence) "\"data\":\"" data "\"" CHUNK_END
-#define END                                                                                        \
-    "{\"type\":\"exec:end\",\"correlation_id\":\"c-1\",\"attempt\":1,\"exit_code\":0,"               \
-    "\"signal\":null,\"duration_ms\":150,\"status\":\"succeeded\","                                 \
-    "\"timestamp\":\"2026-11-22T17:08:00.150Z\",\"index\":1}"
 
 struct fixture {
     char path[64];
     struct journal j;
+    struct cancel cancel;
     struct exec_request *request;
     FILE *log;
     struct buf text; /* run-summary.json */
     cJSON *doc;      /* the same */
 };
 
-static struct exec_request *request(const char *cwd, const char *const *argv)
-{
-    struct err e = {""};
-    struct exec_request *x = exec_request_new(argv, cwd, &e);
-    if (!x)
-        fail_msg("%s", e.text);
-    return x;
-}
-
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    unsetenv(NAME);
+    unsetenv("CODEX_ORCHESTRATOR_EXEC_EVENT_MAX_CHUNKS");
     tmpdir_make(f->path);
     f->j.dir.fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mkdirat(f->j.dir.fd, "commands", 0700), 0);
-    f->request = request(NULL, (const char *const[]){"echo", "a b", NULL});
+    assert_int_equal(cancel_init(&f->cancel), 0);
+    f->request = exec_request_new((const char *const[]){"echo", "a b", NULL}, NULL, NULL);
+    assert_non_null(f->request);
     struct manifest *m = &f->j.manifest;
     assert_int_equal(manifest_init(m, &f->request->pipeline, 0), 0);
     m->run_id = strdup("run-1");
@@ -73,7 +51,8 @@ static int setup(void **state)
     assert_int_equal(manifest_set(&m->commands[0], &m->commands[0].summary, "a b"), 0);
     assert_int_equal(manifest_set(&m->commands[0], &m->commands[0].log_path, "the/log"), 0);
     assert_int_equal(manifest_add_handle(m, "h-1", "c-1", "exec", 3, 0), 0);
-    f->log = fdopen(openat(f->j.dir.fd, "commands/01-exec.ndjson", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "w");
+    f->log = fdopen(
+        openat(f->j.dir.fd, "commands/01-exec.ndjson", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "w");
     assert_non_null(f->log);
     *state = f;
     return 0;
@@ -83,6 +62,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     atomicfile_inject(NULL);
+    cancel_release(&f->cancel);
     manifest_release(&f->j.manifest);
     exec_request_free(f->request);
     cJSON_Delete(f->doc);
@@ -103,7 +83,7 @@ static void log_line(struct fixture *f, const char *line)
 static int write_record(struct fixture *f, struct err *e)
 {
     assert_int_equal(fflush(f->log), 0);
-    return exec_record_write(&f->j, f->request, INT64_C(1795367281000), e);
+    return exec_record_write(&f->j, f->request, &f->cancel, INT64_C(1795367281000), e);
 }
 
 /* Writes the record and reads it back. */
@@ -151,146 +131,19 @@ static void assert_event(const struct fixture *f, int i, const char *expected)
     cJSON_free(text);
 }
 
-/* ---- the request ---- */
-
-static void test_exec_request__is_a_pipeline_of_one_quoted_command(void **state)
-{
-    (void)state;
-    struct exec_request *x = request("sub", (const char *const[]){"sh", "-c", "exit 3", NULL});
-    assert_string_equal(x->pipeline.id, "exec");
-    assert_string_equal(x->pipeline.title, "CLI Exec Command");
-    assert_int_equal(x->pipeline.n_stages, 1);
-    assert_ptr_equal(x->pipeline.stages, &x->stage);
-    assert_false(pipeline_guardrails_required(&x->pipeline));
-    assert_string_equal(x->stage.id, "exec");
-    assert_string_equal(x->stage.title, "Execute sh -c 'exit 3'");
-    assert_string_equal(x->stage.command, "sh -c 'exit 3'");
-    assert_string_equal(x->stage.cwd, "sub");
-    assert_string_equal(x->argv[2], "exit 3");
-    assert_null(x->argv[3]);
-    assert_int_equal(x->max_chunks, 0);
-    exec_request_free(x);
-}
-
-static void assert_refused(const char *cwd, const char *const *argv, const char *expected)
-{
-    struct err e = {""};
-    assert_null(exec_request_new(argv, cwd, &e));
-    assert_string_equal(e.text, expected);
-}
-
-static void test_exec_request__refuses_what_could_not_be_recorded_as_it_is(void **state)
-{
-    (void)state;
-    assert_refused(NULL, (const char *const[]){NULL}, "exec requires a command to run");
-    assert_refused(NULL, (const char *const[]){"cat", "gr\xFC\xDF", NULL},
-                   "exec: word 2 of the command is not UTF-8");
-    assert_refused("\xFF", (const char *const[]){"ls", NULL},
-                   "exec: the name of the folder is not UTF-8");
-    char long_word[2000];
-    memset(long_word, '"', sizeof long_word);
-    memcpy(long_word + sizeof long_word - 3, "\xC3\xBC", 3); /* and its NUL */
-    exec_request_free(request(NULL, (const char *const[]){long_word, NULL}));
-}
-
-static void test_exec_request__reads_how_many_chunks_the_record_keeps(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        unsigned long max;
-    } good[] = {{"", 0}, {"0", 0}, {"2", 2}, {"4000000000", 4000000000}};
-    const char *const argv[] = {"ls", NULL};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        setenv(NAME, good[i].text, 1);
-        struct exec_request *x = request(NULL, argv);
-        assert_int_equal(x->max_chunks, good[i].max);
-        exec_request_free(x);
-    }
-    setenv(NAME, "-1", 1);
-    assert_refused(NULL, argv, NAME " is \"-1\": not a number from 0");
-    setenv(NAME, "2x", 1);
-    assert_refused(NULL, argv, NAME " is \"2x\": not a number from 0");
-    unsetenv(NAME);
-}
-
-/* ---- the events ---- */
-
-static void test_exec_event__prints_a_chunk_in_both_forms(void **state)
-{
-    (void)state;
-    static const char text[] = CHUNK_HEAD_OF("stderr", "7") "\"data\":\"a\\\"}\\\\\","
-                                                            "\"data_base64\":\"/w==\"" CHUNK_END;
-    struct exec_log *x = exec_log_new();
-    struct exec_line line;
-    struct buf out = BUF_INIT;
-    exec_line_parse(&line, text, sizeof text - 1);
-    assert_int_equal(line.kind, EXEC_CHUNK);
-    assert_int_equal(exec_log_take(x, &line), 0);
-    assert_int_equal(x->stream, 2);
-    assert_int_equal(x->size, 1);
-    assert_memory_equal(x->bytes, "\xFF", 1);
-    exec_line_print(&line, x, EXEC_FORM_RECORD, &out);
-    assert_string_equal(out.data,
-                        "{\"type\":\"exec:chunk\",\"correlationId\":\"c-1\","
-                        "\"timestamp\":\"2026-11-22T17:08:00.100Z\",\"attempt\":1,"
-                        "\"stream\":\"stderr\",\"sequence\":7,\"bytes\":4,"
-                        "\"data\":\"a\\\"}\\\\\",\"dataBase64\":\"/w==\"}");
-    buf_clear(&out);
-    exec_line_print(&line, x, EXEC_FORM_STREAM, &out);
-    assert_string_equal(out.data,
-                        "{\"type\":\"exec:chunk\",\"timestamp\":\"2026-11-22T17:08:00.100Z\","
-                        "\"payload\":{\"attempt\":1,\"correlationId\":\"c-1\","
-                        "\"stream\":\"stderr\",\"sequence\":7,\"bytes\":4,"
-                        "\"data\":\"a\\\"}\\\\\",\"dataBase64\":\"/w==\"}}");
-    buf_release(&out);
-    exec_log_free(x);
-}
-
-/* Cut anywhere, a line is no event, and nothing is read beyond its end. */
-static void test_exec_event__takes_no_broken_line_for_an_event(void **state)
-{
-    (void)state;
-    static const char *const whole[] = {BEGIN, CHUNK("stdout", "1", "a\\\\\\\"b"), END};
-    struct exec_line line;
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = strlen(whole[i]);
-        exec_line_parse(&line, whole[i], n);
-        assert_int_equal(line.kind, EXEC_BEGIN + i);
-        for (size_t cut = 0; cut < n; cut++) {
-            char *text = strndup(whole[i], cut); /* a block of its own, for the sanitizer */
-            exec_line_parse(&line, text, cut);
-            assert_int_equal(line.kind, EXEC_OTHER);
-            free(text);
-        }
-    }
-    static const char *const other[] = {
-        "{}", "[]", "{\"type\":\"command:start\"}", "{\"type\":\"exec:begin\"}}",
-        "{\"type\":\"exec:beginning\"}", "{\"kind\":\"exec:begin\"}", "{\"type\"\"exec:begin\"}",
-        "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,"
-        "\"l\":1,\"m\":1,\"n\":1,\"o\":1,\"p\":1,\"type\":\"exec:end\"}"};
-    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-        exec_line_parse(&line, other[i], strlen(other[i]));
-        assert_int_equal(line.kind, EXEC_OTHER);
-    }
-}
-
-/* ---- the record ---- */
-
-static const char golden[] =
-    "{\n"
-    "  \"type\": \"run:summary\",\n"
-    "  \"timestamp\": \"2026-11-22T17:08:01.000Z\",\n"
-    "  \"payload\": {\n"
-    "    \"status\": \"succeeded\",\n"
-    "    \"run\": {\n"
-    "      \"id\": \"run-1\",\n"
-    "      \"taskId\": \"t1\",\n"
-    "      \"pipelineId\": \"exec\",\n"
-    "      \"manifest\": \".runs/t1/cli/run-1/manifest.json\",\n"
-    "      \"artifactRoot\": \".runs/t1/cli/run-1\",\n"
-    "      \"summary\": \"a b\"\n"
-    "    },\n";
+static const char golden[] = "{\n"
+                             "  \"type\": \"run:summary\",\n"
+                             "  \"timestamp\": \"2026-11-22T17:08:01.000Z\",\n"
+                             "  \"payload\": {\n"
+                             "    \"status\": \"succeeded\",\n"
+                             "    \"run\": {\n"
+                             "      \"id\": \"run-1\",\n"
+                             "      \"taskId\": \"t1\",\n"
+                             "      \"pipelineId\": \"exec\",\n"
+                             "      \"manifest\": \".runs/t1/cli/run-1/manifest.json\",\n"
+                             "      \"artifactRoot\": \".runs/t1/cli/run-1\",\n"
+                             "      \"summary\": \"a b\"\n"
+                             "    },\n";
 
 static void test_exec_record__has_what_the_log_and_the_manifest_know(void **state)
 {
@@ -427,6 +280,15 @@ static void test_exec_record__is_whole_without_an_end_and_without_a_log(void **s
     assert_member(f, "payload.outputs", "{\"stdout\":\"\",\"stderr\":\"\"}");
 }
 
+/* Nothing is left in the run's folder but the log, not even a temporary file. */
+static void assert_no_record(const struct fixture *f)
+{
+    assert_int_equal(unlinkat(f->j.dir.fd, "commands/01-exec.ndjson", 0), 0);
+    assert_int_equal(unlinkat(f->j.dir.fd, "commands", AT_REMOVEDIR), 0);
+    assert_int_equal(rmdir(f->path), 0);
+    assert_int_equal(mkdir(f->path, 0700), 0);
+}
+
 static ssize_t full_write(int fd, const void *bytes, size_t n)
 {
     (void)fd, (void)bytes, (void)n;
@@ -444,11 +306,48 @@ static void test_exec_record__leaves_nothing_behind_when_it_cannot_be_written(vo
     assert_int_equal(write_record(f, &e), -1);
     assert_string_equal(e.text,
                         "its record, run-summary.json, was not written: No space left on device");
-    assert_int_equal(faccessat(f->j.dir.fd, "run-summary.json", F_OK, 0), -1);
-    assert_int_equal(unlinkat(f->j.dir.fd, "commands/01-exec.ndjson", 0), 0);
-    assert_int_equal(unlinkat(f->j.dir.fd, "commands", AT_REMOVEDIR), 0);
-    assert_int_equal(rmdir(f->path), 0); /* empty: no temporary either */
-    assert_int_equal(mkdir(f->path, 0700), 0);
+    assert_no_record(f);
+}
+
+static void test_exec_record__is_given_up_when_the_run_is_killed(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {""};
+    log_line(f, BEGIN);
+    cancel_raise(&f->cancel, CANCEL_KILL);
+    assert_int_equal(write_record(f, &e), -1);
+    assert_string_equal(e.text,
+                        "its record, run-summary.json, was not written: Operation canceled");
+    assert_no_record(f);
+}
+
+static void test_exec_record__is_written_when_the_run_was_asked_to_end(void **state)
+{
+    struct fixture *f = *state;
+    log_line(f, BEGIN);
+    log_line(f, END);
+    cancel_raise(&f->cancel, CANCEL_TERM);
+    record(f);
+    assert_int_equal(cJSON_GetArraySize(events(f)), 2);
+}
+
+static void test_exec_record__gives_the_metrics_of_the_task_what_the_command_cost(void **state)
+{
+    struct fixture *f = *state;
+    log_line(f, BEGIN);
+    log_line(f, CHUNK("stdout", "1", "one two\\n"));
+    log_line(f, END);
+    record(f);
+    cJSON *entry = metrics_entry(&f->j.manifest, 0);
+    assert_int_equal(json_get_int(entry, "tool_calls", -1), 1);
+    assert_int_equal(json_get_int(entry, "token_total", -1), 2);
+    assert_int_equal(json_get_int(entry, "latency_ms", -1), 150);
+    char *stats = cJSON_PrintUnformatted(member(entry, "tool_stats"));
+    assert_string_equal(stats, "[{\"tool\":\"cli:command\",\"tokens\":2,\"cost_usd\":4e-06,"
+                               "\"latency_ms\":150,\"attempts\":1,\"status\":\"succeeded\","
+                               "\"sandbox_state\":\"sandboxed\"}]");
+    cJSON_free(stats);
+    cJSON_Delete(entry);
 }
 
 static void test_exec_record__is_one_line_once_it_is_squeezed(void **state)
@@ -479,11 +378,6 @@ static void test_exec_record__is_one_line_once_it_is_squeezed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exec_request__is_a_pipeline_of_one_quoted_command),
-        cmocka_unit_test(test_exec_request__refuses_what_could_not_be_recorded_as_it_is),
-        cmocka_unit_test(test_exec_request__reads_how_many_chunks_the_record_keeps),
-        cmocka_unit_test(test_exec_event__prints_a_chunk_in_both_forms),
-        cmocka_unit_test(test_exec_event__takes_no_broken_line_for_an_event),
         TEST(test_exec_record__has_what_the_log_and_the_manifest_know),
         TEST(test_exec_record__holds_the_events_in_their_order),
         TEST(test_exec_record__keeps_the_first_chunks_if_told_how_many),
@@ -491,6 +385,9 @@ int main(void)
         TEST(test_exec_record__shows_binary_output_as_text_and_keeps_its_bytes),
         TEST(test_exec_record__is_whole_without_an_end_and_without_a_log),
         TEST(test_exec_record__leaves_nothing_behind_when_it_cannot_be_written),
+        TEST(test_exec_record__is_given_up_when_the_run_is_killed),
+        TEST(test_exec_record__is_written_when_the_run_was_asked_to_end),
+        TEST(test_exec_record__gives_the_metrics_of_the_task_what_the_command_cost),
         TEST(test_exec_record__is_one_line_once_it_is_squeezed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

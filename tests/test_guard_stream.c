@@ -283,9 +283,9 @@ static int feed_only(void)
 static void test_guard_stream__lets_nothing_out_without_hyperscan(void **state)
 {
     (void)state;
-    char folder[64], library[96], command[1200], said[1200] = "";
+    char folder[64], library[128], command[1200], said[1200] = "";
     tmpdir_make(folder);
-    snprintf(library, sizeof library, "%s/libhs.so.5", folder);
+    snprintf(library, sizeof library, "%s/libhs_runtime.so.5", folder);
     int fd = open(library, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     close(fd);

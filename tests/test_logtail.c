@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -229,6 +230,25 @@ static void test_logtail__loses_no_wake_up_while_another_thread_appends(void **s
     logtail_close(&t);
 }
 
+static void test_logtail__reads_even_if_it_cannot_be_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct logtail t = opened(f);
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int rc = logtail_watch(&t), error = errno;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(rc, -1);
+    assert_int_equal(error, EMFILE);
+    assert_int_equal(logtail_fd(&t), -1);
+    logtail_awake(&t);
+    append(f, "one\n");
+    assert_next(&t, "one");
+    logtail_close(&t);
+}
+
 static void test_logtail__refuses_links_and_what_is_not_there(void **state)
 {
     struct fixture *f = *state;
@@ -266,6 +286,7 @@ int main(void)
         TEST(test_logtail__says_when_the_log_has_grown),
         TEST(test_logtail__watches_the_open_file_whatever_its_name_means_by_now),
         TEST(test_logtail__loses_no_wake_up_while_another_thread_appends),
+        TEST(test_logtail__reads_even_if_it_cannot_be_waited_for),
         TEST(test_logtail__refuses_links_and_what_is_not_there),
         TEST(test_logtail__reports_what_cannot_be_read),
     };

@@ -301,7 +301,7 @@ static void test_proc__signals_the_group_of_a_leader_that_has_exited(void **stat
     (void)state;
     int code, number;
     struct buf rest = BUF_INIT;
-    struct proc p = started("exec " MISBEHAVE " background 3600");
+    struct proc p = started("exec " MISBEHAVE " background 600");
     assert_true(readable(p.pidfd));
     proc_signal(&p, SIGKILL);
     assert_true(read_to_end(p.out[0], &rest));

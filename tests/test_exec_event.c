@@ -1,0 +1,84 @@
+/* The lines of a command's log as events. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "exec_event.h"
+#include "exec_lines.h"
+
+static void test_exec_event__prints_a_chunk_in_both_forms(void **state)
+{
+    (void)state;
+    static const char text[] = CHUNK_HEAD_OF("stderr", "7") "\"data\":\"a\\\"}\\\\\","
+                                                            "\"data_base64\":\"/w==\"" CHUNK_END;
+    struct exec_log *x = exec_log_new();
+    struct exec_line line;
+    struct buf out = BUF_INIT;
+    exec_line_parse(&line, text, sizeof text - 1);
+    assert_int_equal(line.kind, EXEC_CHUNK);
+    assert_int_equal(exec_log_take(x, &line), 0);
+    assert_int_equal(x->stream, 2);
+    assert_int_equal(x->size, 1);
+    assert_memory_equal(x->bytes, "\xFF", 1);
+    exec_line_print(&line, x, EXEC_FORM_RECORD, &out);
+    assert_string_equal(out.data, "{\"type\":\"exec:chunk\",\"correlationId\":\"c-1\","
+                                  "\"timestamp\":\"2026-11-22T17:08:00.100Z\",\"attempt\":1,"
+                                  "\"stream\":\"stderr\",\"sequence\":7,\"bytes\":4,"
+                                  "\"data\":\"a\\\"}\\\\\",\"dataBase64\":\"/w==\"}");
+    buf_clear(&out);
+    exec_line_print(&line, x, EXEC_FORM_STREAM, &out);
+    assert_string_equal(out.data,
+                        "{\"type\":\"exec:chunk\",\"timestamp\":\"2026-11-22T17:08:00.100Z\","
+                        "\"payload\":{\"attempt\":1,\"correlationId\":\"c-1\","
+                        "\"stream\":\"stderr\",\"sequence\":7,\"bytes\":4,"
+                        "\"data\":\"a\\\"}\\\\\",\"dataBase64\":\"/w==\"}}");
+    buf_release(&out);
+    exec_log_free(x);
+}
+
+/* Cut anywhere, a line is no event, and nothing is read beyond its end. */
+static void test_exec_event__takes_no_broken_line_for_an_event(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {BEGIN, CHUNK("stdout", "1", "a\\\\\\\"b"), END};
+    struct exec_line line;
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = strlen(whole[i]);
+        exec_line_parse(&line, whole[i], n);
+        assert_int_equal(line.kind, EXEC_BEGIN + i);
+        for (size_t cut = 0; cut < n; cut++) {
+            char *text = strndup(whole[i], cut); /* a block of its own, for the sanitizer */
+            exec_line_parse(&line, text, cut);
+            assert_int_equal(line.kind, EXEC_OTHER);
+            free(text);
+        }
+    }
+    static const char *const other[] = {
+        "{}",
+        "[]",
+        "{\"type\":\"command:start\"}",
+        "{\"type\":\"exec:begin\"}}",
+        "{\"type\":\"exec:beginning\"}",
+        "{\"kind\":\"exec:begin\"}",
+        "{\"type\"\"exec:begin\"}",
+        "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,"
+        "\"l\":1,\"m\":1,\"n\":1,\"o\":1,\"p\":1,\"type\":\"exec:end\"}"};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        exec_line_parse(&line, other[i], strlen(other[i]));
+        assert_int_equal(line.kind, EXEC_OTHER);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exec_event__prints_a_chunk_in_both_forms),
+        cmocka_unit_test(test_exec_event__takes_no_broken_line_for_an_event),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
