@@ -8,10 +8,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "activity.h"
 #include "clock.h"
 #include "find_run.h"
 #include "json.h"
 #include "run_lock.h"
+
+/* An orchestrator that takes no lock may be at work on the run: its heartbeat tells. */
+static int refuse_live(const struct rundir *dir, const char *run_id, struct err *e)
+{
+    struct activity a;
+    cJSON *doc = NULL;
+    int rc = activity_look(dir, &doc, &a, e);
+    cJSON_Delete(doc);
+    if (rc == 0 && a.state == ACTIVITY_LIVE && !a.locked)
+        rc = err_set(e, "run %s is live: its last heartbeat is younger than %lld s", run_id,
+                     (long long)(a.stale_after_ms / 1000));
+    return rc;
+}
 
 /* Takes the run's lock and reads the manifest under it. */
 static int lock_and_read(const struct rundir *dir, const char *run_id, int *lock_fd,
@@ -194,6 +208,8 @@ struct live_run *run_resume(const struct workspace *w, const struct config *conf
     bool owned = false;
     int rc = find_run(w, request->run_id, &r->journal.dir, &text, e);
     buf_release(&text);
+    if (rc == 0)
+        rc = refuse_live(&r->journal.dir, request->run_id, e);
     if (rc == 0)
         rc = lock_and_read(&r->journal.dir, request->run_id, &r->lock_fd, m, e);
     if (rc == 0)

@@ -21,10 +21,18 @@ static const char *told(const struct manifest_command *c)
     return in_full ? c->summary : stage_state_name(c->state);
 }
 
+/* The manager's decision: what the planner found for the target is a flag to it, and decides. */
+static bool is_for_cloud(const struct plan *plan)
+{
+    const struct mode_input in = {
+        .flags = {plan_target_requires_cloud(plan) ? FLAG_TRUE : FLAG_FALSE, FLAG_UNSET,
+                  FLAG_UNSET}};
+    return mode_requires_cloud(MODE_MANAGER, &in);
+}
+
 static int view_init(struct view *v, const struct manifest *m, const struct plan *plan)
 {
-    *v = (struct view){
-        .m = m, .mode = mode_name(plan_target_requires_cloud(plan)), .target = plan->target_id};
+    *v = (struct view){.m = m, .mode = mode_name(is_for_cloud(plan)), .target = plan->target_id};
     for (size_t i = 0; i < m->n_commands; i++) {
         const char *text = told(&m->commands[i]);
         if (text)

@@ -232,9 +232,12 @@ a_reader_that_does_not_read_holds_nothing_up() {
     forget_runs
 }
 
-# The record is there: the run is over, and what is left is to print it.
-await_record() {
+# When the record is there only printing is left, but for a moment more: asked again, it ends.
+end_when_only_printing_is_left() {
     until [ -e "$(echo .runs/0101/cli/*/run-summary.json)" ]; do
+        sleep 0.05
+    done
+    while kill -TERM "$orchestrator" 2>kill.err; do
         sleep 0.05
     done
 }
@@ -253,8 +256,7 @@ a_signal_ends_the_command_and_then_the_program() {
     forget_runs
     start_gated "'$misbehave' lines 50000; echo >started; exit 0"
     read -r _ <&5
-    await_record
-    kill -TERM "$orchestrator"
+    end_when_only_printing_is_left
     end_gated
     expect_code 143 "TERM when only printing is left"
     expect_value "$(run_folder)/manifest.json" 'd["status"]' succeeded

@@ -113,6 +113,24 @@ killed_run_goes_on() {
     forget_runs
 }
 
+# An orchestrator that takes no lock, as the original's, shows by its heartbeat that it is at work.
+live_without_lock() {
+    gated_config
+    failed_run
+    chmod 755 "$folder"
+    python3 -c 'import json, sys, time
+d = json.load(open(sys.argv[1]))
+d["status"], d["completed_at"] = "in_progress", None
+d["heartbeat_at"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+json.dump(d, open(sys.argv[1], "w"))' "$folder/manifest.json"
+    refused "a run that is live by its heartbeat" "is live" "$id"
+    chmod 700 "$folder" # ours would hold the lock: it was interrupted
+    touch flag
+    run resume "$id"
+    expect_code 0 "an interrupted run"
+    forget_runs
+}
+
 subpipeline_again() {
     local folder id
     config "$(pipeline p '{"kind":"subpipeline","id":"sub","pipeline":"child"}' "$(command_stage last true)")" \
@@ -134,4 +152,5 @@ only_the_rest_is_run
 refusals_change_nothing
 one_at_a_time
 killed_run_goes_on
+live_without_lock
 subpipeline_again
