@@ -121,7 +121,9 @@ static void begin_nap(struct capture *c, int64_t now)
         c->nap_ns += c->nap_ns / 4;
     else if (c->since_nap > PIPE_BYTES / 2)
         c->nap_ns /= 2;
-    c->nap_ns = c->nap_ns < NAP_MIN_NS ? NAP_MIN_NS : c->nap_ns > NAP_MAX_NS ? NAP_MAX_NS : c->nap_ns;
+    c->nap_ns = c->nap_ns < NAP_MIN_NS   ? NAP_MIN_NS
+                : c->nap_ns > NAP_MAX_NS ? NAP_MAX_NS
+                                         : c->nap_ns;
     c->nap_until_ns = now + c->nap_ns;
     c->since_nap = 0;
 }
@@ -208,8 +210,10 @@ void capture_run(struct capture *c)
             leave_pipes(c);
         else if (now >= c->nap_until_ns) {
             bool more = read_once(c, 0);
-            if (read_once(c, 1) || more)
+            if (read_once(c, 1) || more) {
+                emit_aged(c, now); /* a chatty stream does not hold up the other */
                 continue;
+            }
             begin_nap(c, now);
         }
         if (c->exited && !pipes_open(c))

@@ -58,19 +58,33 @@ static void test_exec_event__takes_no_broken_line_for_an_event(void **state)
             free(text);
         }
     }
-    static const char *const other[] = {
-        "{}",
-        "[]",
-        "{\"type\":\"command:start\"}",
-        "{\"type\":\"exec:begin\"}}",
-        "{\"type\":\"exec:beginning\"}",
-        "{\"kind\":\"exec:begin\"}",
-        "{\"type\"\"exec:begin\"}",
-        "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1,\"k\":1,"
-        "\"l\":1,\"m\":1,\"n\":1,\"o\":1,\"p\":1,\"type\":\"exec:end\"}"};
+    static const char *const other[] = {"{}",
+                                        "[]",
+                                        "{\"type\":\"command:start\"}",
+                                        "{\"type\":\"exec:begin\"}}",
+                                        "{\"type\":\"exec:beginning\"}",
+                                        "{\"kind\":\"exec:begin\"}",
+                                        "{\"type\"\"exec:begin\"}",
+                                        "{\"a\":]]],\"type\":\"exec:begin\"}"};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         exec_line_parse(&line, other[i], strlen(other[i]));
         assert_int_equal(line.kind, EXEC_OTHER);
+    }
+}
+
+static void test_exec_event__takes_no_line_with_too_many_members_for_an_event(void **state)
+{
+    (void)state;
+    struct exec_line line;
+    for (int more = EXEC_MEMBERS - 1; more <= EXEC_MEMBERS; more++) {
+        struct buf text = BUF_INIT;
+        buf_addstr(&text, "{\"type\":\"exec:end\"");
+        for (int i = 0; i < more; i++)
+            buf_addf(&text, ",\"m%d\":%d", i, i);
+        buf_addch(&text, '}');
+        exec_line_parse(&line, text.data, text.len);
+        assert_int_equal(line.kind, more < EXEC_MEMBERS ? EXEC_END : EXEC_OTHER);
+        buf_release(&text);
     }
 }
 
@@ -79,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exec_event__prints_a_chunk_in_both_forms),
         cmocka_unit_test(test_exec_event__takes_no_broken_line_for_an_event),
+        cmocka_unit_test(test_exec_event__takes_no_line_with_too_many_members_for_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,8 @@ static void test_single_writer__shares_atomic_replacement_with_known_objects_onl
     (void)state;
     struct buf out = BUF_INIT;
     output_of("nm -A --undefined-only '" BINARY_DIR "/libcorch.a' | "
-              "sed -n 's/.*:\\(.*\\)\\.c\\.o:.* atomicfile_\\(replace\\|begin\\)$/\\1/p' | sort -u | tr '\\n' ' '",
+              "sed -n 's/.*:\\(.*\\)\\.c\\.o:.* atomicfile_\\(replace\\|begin\\)$/\\1/p' | sort -u "
+              "| tr '\\n' ' '",
               &out);
     assert_string_equal(out.data, "epilogue exec_record journal metrics persister taskdir ");
     buf_release(&out);
