@@ -321,16 +321,18 @@ static void print_end(const corch_result *r)
 /* The exit code, and on stderr what went wrong on our side. */
 static int judge(const corch_result *r, bool failed)
 {
+    const char *summary = r->summary ? r->summary : "";
     for (size_t i = 0; r->warnings[i]; i++)
         output_message("%s", r->warnings[i]);
-    if (r->exit_code < 0) /* the summary's first line says why; the guardrail's line follows */
-        output_message("%.*s", (int)strcspn(r->summary ? r->summary : "", "\n"),
-                       r->summary ? r->summary : "");
-    else if (r->exit_code == 0 && r->status != CORCH_SUCCEEDED)
-        output_message("exec failed: %s\n%s", r->status_detail ? r->status_detail : "",
-                       r->summary ? r->summary : "");
-    bool ours = r->exit_code < 0 || (r->exit_code == 0 && (r->status != CORCH_SUCCEEDED || failed));
-    return ours ? EXIT_EXEC_FAILED : r->exit_code;
+    if (r->exit_code > 0)
+        return r->exit_code;
+    if (r->exit_code == 0 && r->status == CORCH_SUCCEEDED)
+        return failed ? EXIT_EXEC_FAILED : EXIT_OK;
+    if (r->exit_code < 0) /* its first line says why; what follows is about guardrails */
+        output_message("%.*s", (int)strcspn(summary, "\n"), summary);
+    else
+        output_message("exec failed: %s\n%s", r->status_detail ? r->status_detail : "", summary);
+    return EXIT_EXEC_FAILED;
 }
 
 static int show_and_judge(const struct exec_options *o, corch_run *run, int signals,

@@ -2,6 +2,7 @@
 #include "epilogue.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,18 +54,49 @@ static void write_summary(const struct workspace *w, struct journal *j, const cJ
     buf_release(&text);
 }
 
-/* Summary and history. The text that a parent run shows: free() it; NULL: there is none. */
-static char *conclude(const struct workspace *w, struct journal *j, const struct plan *plan,
+/* The history is read and written whole, up to its bounded length: that is done beside the metrics
+ * and the last manifest, which mostly wait for the disk. */
+struct history_task {
+    const struct workspace *workspace;
+    cJSON *summary; /* ours; NULL: nothing to record */
+    struct err e;
+    int result;
+    pthread_t thread;
+    bool threaded;
+};
+
+static void *record_history(void *arg)
+{
+    struct history_task *t = arg;
+    t->result = history_record(t->workspace, t->summary, &t->e);
+    return NULL;
+}
+
+static void begin_history(struct history_task *t)
+{
+    t->threaded = t->summary && pthread_create(&t->thread, NULL, record_history, t) == 0;
+    if (t->summary && !t->threaded)
+        record_history(t);
+}
+
+static void end_history(struct history_task *t, const char *run_id, struct notices *notices)
+{
+    if (t->threaded)
+        pthread_join(t->thread, NULL);
+    if (t->result != 0)
+        notices_add(notices, "run %s: %s", run_id, t->e.text);
+    cJSON_Delete(t->summary);
+}
+
+/* Builds and writes the summary. Returns the text that a parent run shows: free() it; NULL: none.
+ */
+static char *conclude(struct history_task *t, struct journal *j, const struct plan *plan,
                       int64_t now_ms, struct notices *notices)
 {
-    struct err e = {""};
-    cJSON *summary = summary_build(&j->manifest, plan, now_ms);
-    const char *review = summary_review(summary);
+    t->summary = summary_build(&j->manifest, plan, now_ms);
+    const char *review = summary_review(t->summary);
     char *shown = review ? strdup(review) : NULL;
-    write_summary(w, j, summary, notices);
-    if (summary && history_record(w, summary, &e) != 0)
-        notices_add(notices, "run %s: %s", j->manifest.run_id, e.text);
-    cJSON_Delete(summary);
+    write_summary(t->workspace, j, t->summary, notices);
     return shown;
 }
 
@@ -87,14 +119,17 @@ char *epilogue_write(const struct workspace *w, struct journal *j, const struct 
     struct err e = {""};
     int64_t now = clock_wall_ms();
     char *shown = NULL;
+    struct history_task history = {.workspace = w};
     if (manifest_guardrails(m, now) != 0)
-        notices_add(notices, "run %s: its guardrails were not summed up: %s", m->run_id, strerror(errno));
+        notices_add(notices, "run %s: its guardrails were not summed up: %s", m->run_id,
+                    strerror(errno));
     if (m->guardrail.recommendation)
         notices_add(notices, "%s", m->guardrail.recommendation);
     if (exec)
         write_record(j, exec, cancel, now, notices);
     else
-        shown = conclude(w, j, plan, now, notices);
+        shown = conclude(&history, j, plan, now, notices);
+    begin_history(&history);
     int recorded = metrics_record(w, m, now, &e);
     m->metrics_recorded = recorded == 1;
     if (recorded != 1)
@@ -102,5 +137,6 @@ char *epilogue_write(const struct workspace *w, struct journal *j, const struct 
     if (persister_write_closed(j) != 0)
         notices_add(notices, "run %s: the last manifest was not written: %s", m->run_id,
                     strerror(errno));
+    end_history(&history, m->run_id, notices);
     return shown;
 }

@@ -228,10 +228,12 @@ static void news_release(struct news *news)
     buf_release(&news->prefix);
 }
 
-static int update(struct history *h, const struct taskdir *out, const char *head,
+/* `size`: of the file that was read. */
+static int update(struct history *h, size_t size, const struct taskdir *out, const char *head,
                   const struct news *news, size_t allowed, struct err *e)
 {
     struct buf text = BUF_INIT;
+    buf_room(&text, size + news->line.len); /* at once: growing costs more than the copying */
     drop_same(h, news->prefix.data, news->prefix.len);
     if (strcmp(news->timestamp, h->last_run_at) > 0)
         snprintf(h->last_run_at, sizeof h->last_run_at, "%s", news->timestamp);
@@ -260,7 +262,7 @@ static int load_and_update(const struct workspace *w, const struct taskdir *out,
         result = set_aside(out, e);
     }
     if (result >= 0)
-        result = update(&h, out, head, news, allowed, e);
+        result = update(&h, file.len, out, head, news, allowed, e);
     free(h.lines);
     buf_release(&file);
     return result;

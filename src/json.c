@@ -206,15 +206,17 @@ cJSON *json_parse(const char *text, size_t len, const char *name, struct err *e)
     return NULL;
 }
 
-static int read_all(int fd, struct buf *out)
+/* To the end of the file, which may be somewhere else than its size said. */
+static int read_all(int fd, size_t size, struct buf *out)
 {
-    for (;;) {
-        char *to = buf_room(out, 64 * 1024);
-        if (!to || out->len > JSON_FILE_BYTES) {
-            errno = to ? EFBIG : ENOMEM;
+    for (size_t room = size + 1;; room = 64 * 1024) {
+        char *to =
+            out->len <= JSON_FILE_BYTES && size <= JSON_FILE_BYTES ? buf_room(out, room) : NULL;
+        if (!to) {
+            errno = out->failed ? ENOMEM : EFBIG;
             return -1;
         }
-        ssize_t n = read(fd, to, 64 * 1024);
+        ssize_t n = read(fd, to, room);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -239,7 +241,7 @@ int json_slurp(int dirfd, const char *path, bool follow, struct buf *out)
         result = -1;
     }
     if (result == 0)
-        result = read_all(fd, out);
+        result = read_all(fd, (size_t)st.st_size, out);
     int saved = errno;
     close(fd);
     errno = saved;
