@@ -132,9 +132,9 @@ static void print_json(const corch_result *r)
     output_json(doc);
 }
 
-static void print_text(const corch_result *r)
+static void print_text(const corch_result *r, bool resumed)
 {
-    printf("Run started: %s\nStatus: %s\n", r->run_id, r->status_name);
+    printf("Run %s: %s\nStatus: %s\n", resumed ? "resumed" : "started", r->run_id, r->status_name);
     output_safe(stdout, "Manifest: ", r->manifest);
     output_safe(stdout, "Log: ", r->log_path);
     if (r->summary) {
@@ -144,14 +144,14 @@ static void print_text(const corch_result *r)
 }
 
 /* What the result says goes to stdout, what went wrong on the way to stderr. */
-static int report(const corch_result *result, enum output_format format)
+static int report(const corch_result *result, bool resumed, enum output_format format)
 {
     for (size_t i = 0; result->warnings[i]; i++)
         output_message("%s", result->warnings[i]);
     if (format == FORMAT_JSON)
         print_json(result);
     else
-        print_text(result);
+        print_text(result, resumed);
     int code = result->status == CORCH_SUCCEEDED ? EXIT_OK : EXIT_RUN_FAILED;
     if (result->status == CORCH_FAILED && result->status_detail)
         output_message("run failed: %s", result->status_detail);
@@ -198,7 +198,7 @@ static int run(const corch_config *config, const corch_options *options, enum ou
     }
     struct run_wait wait = {.run = run, .signals = signals};
     wait_for_end(&wait, options->watch ? progress_new(STDERR_FILENO) : NULL);
-    int code = report(corch_run_wait(run), format);
+    int code = report(corch_run_wait(run), options->resume != NULL, format);
     corch_run_free(run);
     close(signals);
     if (wait.first_signal)

@@ -63,6 +63,7 @@ refusals_change_nothing() {
     gated_config
     run resume "$id" --token "$(cat "$folder/.resume-token")"
     expect_code 0 "the right token"
+    expect_text stdout "Run resumed: $id"
     forget_runs
 }
 
