@@ -4,41 +4,41 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Length of the valid character at p (n bytes are there), or 0. Unicode 15, table 3-7. */
+/* The bytes that may follow first: Unicode 15, table 3-7. */
+static bool second_fits(const unsigned char *p)
+{
+    unsigned char low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
+    return p[1] >= low && p[1] <= high;
+}
+
+static bool continues(unsigned char c)
+{
+    return (c & 0xC0) == 0x80;
+}
+
+/* Length of the valid character at p (n bytes are there), or 0. */
 static size_t character(const unsigned char *p, size_t n)
 {
     if (p[0] < 0x80)
         return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4 || n < 2)
+    if (p[0] < 0xC2 || p[0] > 0xF4 || n < 2 || !second_fits(p))
         return 0;
-    unsigned char low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
-    if (p[1] < low || p[1] > high)
+    if (p[0] < 0xE0)
+        return 2;
+    if (n < 3 || !continues(p[2]))
         return 0;
-    size_t len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (n < len)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    return len;
+    if (p[0] < 0xF0)
+        return 3;
+    return n >= 4 && continues(p[3]) ? 4 : 0;
 }
 
 /* Length of the longest start of a character at p, which is not valid as a whole: at least 1. */
 static size_t maximal_part(const unsigned char *p, size_t n)
 {
-    unsigned char whole[4] = {p[0], 0x80, 0x80, 0x80};
-    size_t len = 1;
-    for (; len < 4 && len < n; len++) {
-        memcpy(whole, p, len + 1);
-        /* Continue the part with the byte there is and fill up: still a character? */
-        memset(whole + len + 1, 0x80, 4 - (len + 1));
-        size_t full = p[0] < 0xC2 || p[0] > 0xF4 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-        if (len >= full || character(whole, 4) != full)
-            break;
-    }
-    return len;
+    if (p[0] < 0xC2 || p[0] > 0xF4 || n < 2 || !second_fits(p))
+        return 1;
+    return p[0] >= 0xF0 && n >= 3 && continues(p[2]) ? 3 : 2;
 }
 
 size_t ndjson_unfinished(const char *in, size_t n)
@@ -81,12 +81,28 @@ static bool eight_plain(uint64_t v)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
     uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
-    uint64_t bad = v | ((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) |
-                   ((slash - ones) & ~slash);
+    uint64_t bad =
+        v | ((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
     return (bad & high) == 0;
 }
 
-size_t ndjson_escape(char *out, size_t cap, const char *in, size_t n, size_t *used)
+/* Copies a character of two or more bytes; returns its length, 0 if it is none. The length is known
+ * in each branch, so that no call is needed to copy a few bytes. */
+static size_t copy_character(char *out, const unsigned char *p, size_t n)
+{
+    size_t len = character(p, n);
+    if (len == 2)
+        memcpy(out, p, 2);
+    else if (len == 3)
+        memcpy(out, p, 3);
+    else if (len == 4)
+        memcpy(out, p, 4);
+    return len;
+}
+
+/* Both ways of escaping; `lossy` is a constant at each call. */
+static inline size_t escape_text(char *out, size_t cap, const char *in, size_t n, size_t *used,
+                                 bool lossy)
 {
     const unsigned char *p = (const unsigned char *)in;
     size_t i = 0, o = 0;
@@ -100,39 +116,38 @@ size_t ndjson_escape(char *out, size_t cap, const char *in, size_t n, size_t *us
             i += 8;
             o += 8;
         }
-        if (i == n || cap - o < NDJSON_GROWTH)
-            break;
-        if (is_plain(p[i])) {
-            out[o++] = in[i++];
-        } else if (p[i] < 0x80) {
-            o += escape(out + o, p[i++]);
-        } else {
-            size_t len = character(p + i, n - i);
-            if (len == 0)
-                break;
-            memcpy(out + o, p + i, len);
-            i += len;
-            o += len;
+        /* One by one as far as the next eight may be worth a look. */
+        for (size_t stop = n - i > 8 ? i + 8 : n; i < stop && cap - o >= NDJSON_GROWTH;) {
+            if (is_plain(p[i])) {
+                out[o++] = in[i++];
+            } else if (p[i] < 0x80) {
+                o += escape(out + o, p[i++]);
+            } else {
+                size_t len = copy_character(out + o, p + i, n - i);
+                if (len == 0 && !lossy) {
+                    *used = i;
+                    return o;
+                }
+                if (len == 0)
+                    memcpy(out + o, "\xEF\xBF\xBD", 3);
+                o += len ? len : 3;
+                i += len ? len : maximal_part(p + i, n - i);
+            }
         }
     }
     *used = i;
     return o;
 }
 
+size_t ndjson_escape(char *out, size_t cap, const char *in, size_t n, size_t *used)
+{
+    return escape_text(out, cap, in, n, used, false);
+}
+
 size_t ndjson_escape_lossy(char *out, const char *in, size_t n)
 {
-    size_t i = 0, o = 0;
-    while (i < n) {
-        size_t used;
-        o += ndjson_escape(out + o, (n - i) * NDJSON_GROWTH, in + i, n - i, &used);
-        i += used;
-        if (i < n) {
-            memcpy(out + o, "\xEF\xBF\xBD", 3);
-            o += 3;
-            i += maximal_part((const unsigned char *)in + i, n - i);
-        }
-    }
-    return o;
+    size_t used;
+    return escape_text(out, n * NDJSON_GROWTH, in, n, &used, true);
 }
 
 size_t ndjson_clean(char *out, const char *in, size_t n)
@@ -151,20 +166,28 @@ size_t ndjson_clean(char *out, const char *in, size_t n)
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+static void base64_group(char *out, uint32_t v)
+{
+    out[0] = base64_digits[v >> 18];
+    out[1] = base64_digits[v >> 12 & 63];
+    out[2] = base64_digits[v >> 6 & 63];
+    out[3] = base64_digits[v & 63];
+}
+
 size_t ndjson_base64(char *out, const char *in, size_t n)
 {
     const unsigned char *p = (const unsigned char *)in;
-    size_t o = 0;
-    for (size_t i = 0; i < n; i += 3) {
-        size_t have = n - i;
-        uint32_t v = (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-                     (have > 2 ? p[i + 2] : 0);
-        out[o++] = base64_digits[v >> 18];
-        out[o++] = base64_digits[v >> 12 & 63];
-        out[o++] = have > 1 ? base64_digits[v >> 6 & 63] : '=';
-        out[o++] = have > 2 ? base64_digits[v & 63] : '=';
-    }
-    return o;
+    size_t o = 0, i = 0;
+    for (; n - i >= 3; i += 3, o += 4)
+        base64_group(out + o, (uint32_t)p[i] << 16 | (uint32_t)p[i + 1] << 8 | p[i + 2]);
+    if (i == n)
+        return o;
+    bool two = n - i == 2;
+    base64_group(out + o, (uint32_t)p[i] << 16 | (two ? (uint32_t)p[i + 1] << 8 : 0));
+    out[o + 3] = '=';
+    if (!two)
+        out[o + 2] = '=';
+    return o + 4;
 }
 
 size_t ndjson_unbase64(char *out, const char *in, size_t n)
@@ -281,8 +304,8 @@ size_t ndjson_unescape(char *out, const char *in, size_t n)
             i += 2;
             continue;
         }
-        size_t used = 0, put = in[i + 1] == 'u' ? unescape_u(out + o, in + i + 2, n - i - 2, &used)
-                                                : 0;
+        size_t used = 0,
+               put = in[i + 1] == 'u' ? unescape_u(out + o, in + i + 2, n - i - 2, &used) : 0;
         if (put == 0)
             return (size_t)-1;
         o += put;
