@@ -23,14 +23,15 @@ static const char *const pipeline_keys[] = {
 static const char *const ref_keys[] = {"kind", "ref", "id", "title", NULL};
 
 static const char builtin_text[] =
-    "{\"id\":\"diagnostics\",\"title\":\"Diagnostics Pipeline\",\"stages\":["
+    "{\"id\":\"diagnostics\",\"title\":\"Diagnostics Pipeline\","
+    "\"description\":\"Build, lint, test, and spec-guard the repository.\",\"stages\":["
     "{\"kind\":\"command\",\"id\":\"build\",\"title\":\"npm run build\","
     "\"command\":\"npm run build\"},"
     "{\"kind\":\"command\",\"id\":\"lint\",\"title\":\"npm run lint\","
     "\"command\":\"npm run lint\"},"
     "{\"kind\":\"command\",\"id\":\"test\",\"title\":\"npm run test\","
     "\"command\":\"npm run test\"},"
-    "{\"kind\":\"command\",\"id\":\"spec-guard\",\"title\":\"Run spec guard\","
+    "{\"kind\":\"command\",\"id\":\"spec-guard\",\"title\":\"node scripts/spec-guard.mjs --dry-run\","
     "\"command\":\"node scripts/spec-guard.mjs --dry-run\"}]}";
 
 static void release_pipeline(struct pipeline *p)

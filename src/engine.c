@@ -178,7 +178,6 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
     push(g, m);
     struct run_request request = {.pipeline = config_pipeline(g->config, id),
                                   .parent_run_id = r->journal.manifest.run_id,
-                                  .approval_policy = r->journal.manifest.approval_policy,
                                   .watch = r->journal.watch};
     if (!request.pipeline) {
         err_set(&e, "Pipeline '%s' not found.", id);

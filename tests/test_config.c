@@ -205,18 +205,18 @@ static void test_config__escaped_backslash_before_u0000_is_text(void **state)
 static void test_config__builtin_pipeline_is_diagnostics(void **state)
 {
     (void)state;
-    static const char *const want[][3] = {
-        {"build", "npm run build", "npm run build"},
-        {"lint", "npm run lint", "npm run lint"},
-        {"test", "npm run test", "npm run test"},
-        {"spec-guard", "Run spec guard", "node scripts/spec-guard.mjs --dry-run"}};
+    static const char *const want[][3] = {{"build", "npm run build", "npm run build"},
+                                          {"lint", "npm run lint", "npm run lint"},
+                                          {"test", "npm run test", "npm run test"},
+                                          {"spec-guard", "node scripts/spec-guard.mjs --dry-run",
+                                           "node scripts/spec-guard.mjs --dry-run"}};
     struct config c = parsed("{}");
     const struct pipeline *p = config_pipeline(&c, NULL);
     assert_ptr_equal(p, config_pipeline(&c, "diagnostics"));
     assert_ptr_equal(p, &c.builtin);
     assert_true(p->builtin);
     assert_string_equal(p->title, "Diagnostics Pipeline");
-    assert_null(p->description);
+    assert_string_equal(p->description, "Build, lint, test, and spec-guard the repository.");
     assert_int_equal(p->guardrails_required, FLAG_UNSET);
     assert_true(pipeline_guardrails_required(p));
     assert_int_equal(p->n_stages, 4);
