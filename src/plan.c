@@ -117,6 +117,8 @@ static void add_item(cJSON *items, const struct plan *plan, size_t index)
     bool cloud = mode_stage_requires_cloud(&stage->plan);
     cJSON *item = json_element(items);
     char *id = item_id(p, stage);
+    /* Stages that share an id are selected together: the plan knows its target by id. */
+    bool selected = id && plan->target_id && strcmp(id, plan->target_id) == 0;
     json_add(item, "id", id ? cJSON_CreateString(id) : NULL); /* NULL: remembered as no memory */
     free(id);
     json_str(item, "description", stage->title);
@@ -124,7 +126,7 @@ static void add_item(cJSON *items, const struct plan *plan, size_t index)
     json_bool(item, "requiresCloud", cloud);
     json_bool(item, "runnable", stage->plan.runnable != FLAG_FALSE);
     add_metadata(item, p, index, cloud);
-    json_bool(item, "selected", index == plan->target);
+    json_bool(item, "selected", selected);
 }
 
 cJSON *plan_json(const struct plan *plan)

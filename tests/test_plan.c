@@ -154,6 +154,22 @@ static void test_plan__json_has_every_hint(void **state)
     config_release(&c);
 }
 
+static void test_plan__stages_of_one_id_are_selected_together(void **state)
+{
+    (void)state;
+    struct config c = with_stages(STAGE("a", "") "," STAGE("b", "") "," STAGE("a", ""));
+    struct plan plan;
+    assert_int_equal(plan_build(&c.pipelines[0], "a", &plan), 0);
+    assert_int_equal(plan.target, 0);
+    cJSON *doc = plan_json(&plan);
+    const cJSON *items = cJSON_GetObjectItem(doc, "items");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(json_get_bool(cJSON_GetArrayItem(items, i), "selected", i == 1), i != 1);
+    cJSON_Delete(doc);
+    plan_release(&plan);
+    config_release(&c);
+}
+
 static void test_plan__json_without_description_has_no_notes(void **state)
 {
     (void)state;
@@ -197,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_plan__exact_id_comes_before_earlier_matches),
         cmocka_unit_test(test_plan__unknown_target_is_told_and_the_default_taken),
         cmocka_unit_test(test_plan__json_has_every_hint),
+        cmocka_unit_test(test_plan__stages_of_one_id_are_selected_together),
         cmocka_unit_test(test_plan__json_without_description_has_no_notes),
         cmocka_unit_test(test_plan__pipeline_without_stages_has_no_target),
     };
