@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fd.h"
+
 enum counted {
     RUNS,
     SUCCEEDED,
@@ -176,11 +178,8 @@ static FILE *open_log(const struct taskdir *runs)
 {
     int fd = openat(runs->fd, "metrics.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     FILE *log = fd < 0 ? NULL : fdopen(fd, "r");
-    if (fd >= 0 && !log) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-    }
+    if (!log)
+        fd_close(&fd);
     return log;
 }
 

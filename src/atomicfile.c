@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "ids.h"
 
 #define TMP_HEX 16
@@ -98,9 +99,7 @@ int atomicfile_begin(struct atomicfile *f, int dirfd, const char *name, mode_t m
 void atomicfile_abort(struct atomicfile *f)
 {
     int saved = errno;
-    if (f->fd >= 0)
-        close(f->fd);
-    f->fd = -1;
+    fd_close(&f->fd);
     unlinkat(f->dirfd, f->tmp, 0);
     errno = saved;
 }

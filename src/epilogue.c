@@ -10,6 +10,7 @@
 #include "atomicfile.h"
 #include "clock.h"
 #include "exec_record.h"
+#include "fd.h"
 #include "history.h"
 #include "metrics.h"
 #include "persister.h"
@@ -27,11 +28,8 @@ static int write_task_copy(const struct workspace *w, const struct journal *j,
     int rc = dir < 0 ? -1 : linkat(j->dir.fd, "run-summary.json", dir, "manifest.json", 0);
     if (dir >= 0 && rc != 0)
         rc = atomicfile_replace(dir, "manifest.json", text->data, text->len, 0600, ATOMIC_DERIVED);
-    int saved = errno;
-    if (dir >= 0)
-        close(dir);
+    fd_close(&dir);
     buf_release(&path);
-    errno = saved;
     return rc;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "ids.h"
 #include "json.h"
 
@@ -32,13 +33,6 @@ struct search {
 /* Of a place that was looked at. */
 enum found { FOUND_ERROR = -1, FOUND_NOTHING, FOUND_RUN };
 
-static void close_kept(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-}
-
 /* Opens the folder `rel`, names and single slashes, below `fd`. */
 static int open_below(int fd, const char *rel)
 {
@@ -54,7 +48,7 @@ static int open_below(int fd, const char *rel)
         } else {
             errno = ENAMETOOLONG;
         }
-        close_kept(at);
+        fd_close(&at);
         at = next;
         rel += n + (rel[n] == '/');
     }
@@ -169,8 +163,7 @@ static enum found take_any(struct search *s)
     int fd = openat(s->runs, ".", OPEN_FOLDER);
     DIR *tasks = fd >= 0 ? fdopendir(fd) : NULL;
     if (!tasks) {
-        if (fd >= 0)
-            close_kept(fd);
+        fd_close(&fd);
         return err_sys(s->e, "%s", s->w->runs);
     }
     enum found found = FOUND_NOTHING;
@@ -195,7 +188,7 @@ static int search_runs(struct search *s)
             found = take_pointer(s);
         if (found == FOUND_NOTHING)
             found = take_any(s);
-        close_kept(s->runs);
+        fd_close(&s->runs);
     }
     if (found == FOUND_NOTHING)
         return err_set(s->e, "Run '%s' not found in %s.", s->run_id, s->w->runs);

@@ -11,6 +11,7 @@
 #include "atomicfile.h"
 #include "bounds.h"
 #include "clock.h"
+#include "fd.h"
 #include "guard.h"
 #include "ndjson.h"
 #include "outbox.h"
@@ -52,16 +53,9 @@ int journal_init(struct journal *j)
     return j->active && j->runner_fd >= 0 && j->privacy_fd >= 0 && j->heartbeat_fd >= 0 ? 0 : -1;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void active_release(struct active *a)
 {
-    close_fd(&a->log_fd);
+    fd_close(&a->log_fd);
     free(a->decision_end);
     *a = (struct active){.log_fd = -1};
 }
@@ -73,9 +67,9 @@ void journal_release(struct journal *j)
     free(j->active);
     j->active = NULL;
     buf_release(&j->decisions);
-    close_fd(&j->runner_fd);
-    close_fd(&j->privacy_fd);
-    close_fd(&j->heartbeat_fd);
+    fd_close(&j->runner_fd);
+    fd_close(&j->privacy_fd);
+    fd_close(&j->heartbeat_fd);
     buf_release(&j->image);
     manifest_release(&j->manifest);
     rundir_release(&j->dir);
@@ -280,7 +274,7 @@ static char *write_error_file(struct journal *j, const struct mutation *m)
                      : atomicfile_replace(dir, strchr(name, '/') + 1, m->error_text,
                                           strlen(m->error_text), 0600, ATOMIC_DURABLE);
     int error = errno;
-    close_fd(&dir);
+    fd_close(&dir);
     struct buf path = BUF_INIT;
     if (rc == 0)
         buf_addf(&path, "%s/%s", j->dir.rel, name);

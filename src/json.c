@@ -12,6 +12,7 @@
 
 #include "bounds.h"
 #include "clock.h"
+#include "fd.h"
 #include "jsonpos.h"
 
 #define EXACT_DOUBLE (INT64_C(1) << 53) /* integers below survive a double */
@@ -242,8 +243,6 @@ int json_slurp(int dirfd, const char *path, bool follow, struct buf *out)
     }
     if (result == 0)
         result = read_all(fd, (size_t)st.st_size, out);
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(&fd);
     return result;
 }

@@ -14,6 +14,7 @@
 
 #include "atomicfile.h"
 #include "clock.h"
+#include "fd.h"
 #include "ids.h"
 
 /* What our files hold: this and a UUID. The original's hold a bare UUID. */
@@ -128,9 +129,7 @@ static int clear_stale(const char *path, struct err *e)
                               : err_sys(e, "lock file %s", path);
     }
     int result = clear_open(path, fd, e);
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(&fd);
     return result;
 }
 

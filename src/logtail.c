@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "fd.h"
 
 int logtail_open(struct logtail *t, int dirfd, const char *name)
 {
@@ -17,21 +18,12 @@ int logtail_open(struct logtail *t, int dirfd, const char *name)
     return t->fd < 0 ? -1 : 0;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 void logtail_close(struct logtail *t)
 {
-    int saved = errno;
-    close_fd(&t->fd);
-    close_fd(&t->notify_fd);
+    fd_close(&t->fd);
+    fd_close(&t->notify_fd);
     buf_release(&t->bytes);
     t->begin = t->searched = 0;
-    errno = saved;
 }
 
 /* Drops what has been given out and reads on. The bytes read; 0: the file has no more, for now. */
@@ -82,9 +74,7 @@ int logtail_watch(struct logtail *t)
     t->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (t->notify_fd >= 0 && inotify_add_watch(t->notify_fd, path, IN_MODIFY) >= 0)
         return 0;
-    int saved = errno;
-    close_fd(&t->notify_fd);
-    errno = saved;
+    fd_close(&t->notify_fd);
     return -1;
 }
 

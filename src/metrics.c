@@ -19,6 +19,7 @@
 #include "aggregates.h"
 #include "atomicfile.h"
 #include "clock.h"
+#include "fd.h"
 #include "ids.h"
 #include "lockfile.h"
 
@@ -346,13 +347,10 @@ static int merge_queue(const struct taskdir *d, int log, struct err *e)
     int result = n < 0 ? -1 : merge_files(log, fd, names, n);
     if (result < 0)
         err_sys(e, "queued metrics of %s/metrics.pending can't be merged", d->path);
-    int saved = errno;
     for (int i = 0; i < n; i++)
         free(names[i]);
     free(names);
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
+    fd_close(&fd);
     return result;
 }
 

@@ -12,13 +12,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
+#include "fd.h"
 
 /* O_CLOEXEC from the start: a sibling that another thread spawns must not inherit an end, or the
  * end of this file would wait for that sibling. */
@@ -115,11 +109,11 @@ int proc_spawn(struct proc *p, const char *command, const char *cwd, char *const
         *failed = "watch its process";
         rc = watch(p);
     }
-    close_fd(&out[1]);
-    close_fd(&err[1]);
+    fd_close(&out[1]);
+    fd_close(&err[1]);
     if (rc != 0) {
-        close_fd(&out[0]);
-        close_fd(&err[0]);
+        fd_close(&out[0]);
+        fd_close(&err[0]);
         errno = rc;
         return -1;
     }
@@ -139,14 +133,14 @@ void proc_reap(struct proc *p, int *exit_code, int *signal)
     int status = 0;
     while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
         continue;
-    close_fd(&p->pidfd);
+    fd_close(&p->pidfd);
     *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     *signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 void proc_close(struct proc *p, int stream)
 {
-    close_fd(&p->out[stream]);
+    fd_close(&p->out[stream]);
 }
 
 const char *proc_signal_name(int signal, char out[16])

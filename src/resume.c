@@ -10,6 +10,7 @@
 
 #include "activity.h"
 #include "clock.h"
+#include "fd.h"
 #include "find_run.h"
 #include "json.h"
 #include "run_lock.h"
@@ -150,9 +151,7 @@ static int repair_log(int dirfd, const char *name)
     }
     if (rc == 0 && end < st.st_size)
         rc = ftruncate(fd, end);
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(&fd);
     return rc;
 }
 

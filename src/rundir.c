@@ -12,17 +12,11 @@
 
 #include "atomicfile.h"
 #include "clock.h"
+#include "fd.h"
 #include "ids.h"
 #include "json.h"
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
-static void close_kept(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-}
 
 static int check_folder(const char *path)
 {
@@ -116,7 +110,7 @@ static int open_below(int runs, const char *runs_path, const char *const *names,
     for (size_t i = 0; names[i]; i++) {
         int next = open_or_make(fd, names[i]);
         if (fd != runs)
-            close_kept(fd);
+            fd_close(&fd);
         if (next < 0)
             return below_error(e, runs_path, names, i + 1);
         fd = next;
@@ -131,7 +125,7 @@ static int write_new(int dirfd, const char *name, const void *bytes, size_t n, m
         return -1;
     if (write_all(fd, bytes, n) == 0)
         return close(fd);
-    close_kept(fd);
+    fd_close(&fd);
     return -1;
 }
 
@@ -152,7 +146,7 @@ static int make_run(struct rundir *d, const struct workspace *w, int runs, const
         return -1;
     if (mkdirat(cli, run_id, 0700) == 0)
         d->fd = openat(cli, run_id, OPEN_FOLDER | O_NOFOLLOW);
-    close_kept(cli);
+    fd_close(&cli);
     return d->fd < 0 ? err_sys(e, "%s", d->path) : 0;
 }
 
@@ -219,7 +213,7 @@ static int add_redirect(const struct rundir *d, const struct workspace *w, int r
     if (result < 0)
         err_sys(e, "%s/%s/mcp/%s/manifest.json", w->runs, w->task_id, run_id);
     buf_release(&text);
-    close_kept(fd);
+    fd_close(&fd);
     return result;
 }
 
@@ -237,7 +231,7 @@ static int add_link(const struct workspace *w, int runs, const char *run_id, str
     if (result < 0)
         err_sys(e, "%s/local-mcp/%s/manifest.json", w->runs, run_id);
     buf_release(&target);
-    close_kept(fd);
+    fd_close(&fd);
     return result;
 }
 
@@ -252,7 +246,7 @@ int rundir_create(struct rundir *d, const struct workspace *w, const char *run_i
                 fill_run(d, token, now_ms, e) == 0 &&
                 add_redirect(d, w, runs, run_id, now_ms, e) == 0 &&
                 add_link(w, runs, run_id, e) == 0;
-    close_kept(runs);
+    fd_close(&runs);
     if (!made)
         rundir_release(d);
     return made ? 0 : -1;
@@ -260,8 +254,7 @@ int rundir_create(struct rundir *d, const struct workspace *w, const char *run_i
 
 void rundir_release(struct rundir *d)
 {
-    if (d->fd >= 0)
-        close_kept(d->fd);
+    fd_close(&d->fd);
     free(d->path);
     free(d->rel);
     *d = (struct rundir){-1, NULL, NULL};

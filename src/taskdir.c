@@ -8,16 +8,10 @@
 #include <unistd.h>
 
 #include "atomicfile.h"
+#include "fd.h"
 #include "rundir.h"
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
-static void close_kept(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-}
 
 static int open_base(const char *base)
 {
@@ -35,7 +29,7 @@ static int enter(int at, const char *name)
     int fd = mkdirat(at, name, 0777) < 0 && errno != EEXIST
                  ? -1
                  : openat(at, name, OPEN_FOLDER | O_NOFOLLOW);
-    close_kept(at);
+    fd_close(&at);
     return fd;
 }
 
@@ -66,12 +60,9 @@ int taskdir_open(struct taskdir *d, const char *base, const char *task_id, const
 
 void taskdir_close(struct taskdir *d)
 {
-    int saved = errno;
-    if (d->fd >= 0)
-        close(d->fd);
+    fd_close(&d->fd);
     free(d->path);
     *d = (struct taskdir){.fd = -1};
-    errno = saved;
 }
 
 int taskdir_replace(const struct taskdir *d, const char *name, const void *bytes, size_t n,
