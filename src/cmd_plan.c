@@ -117,7 +117,7 @@ static void print_json(const struct plan *plan)
         add_stage(stages, &p->stages[i], i);
     json_add(doc, "plan", plan_json(plan));
     json_str(doc, "targetId", plan->target_id);
-    output_json(doc);
+    output_json(doc, true);
 }
 
 static void describe_command(struct buf *out, const struct stage *s)

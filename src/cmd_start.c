@@ -129,7 +129,7 @@ static void print_json(const corch_result *r)
     json_str(doc, "manifest", r->manifest);
     json_str(doc, "log_path", r->log_path);
     json_str(doc, "summary", r->summary);
-    output_json(doc);
+    output_json(doc, true);
 }
 
 static void print_text(const corch_result *r, bool resumed)

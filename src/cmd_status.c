@@ -212,16 +212,7 @@ static void print_json(const struct view *v, cJSON *manifest, const struct activ
     move_members(doc, manifest, body);
     add_activity(doc, a);
     move_members(doc, manifest, lists);
-    if (!v->watch) {
-        output_json(doc);
-    } else {
-        buf_clear(&text);
-        if (json_print(doc, false, &text) == 0)
-            printf("%s\n", text.data);
-        else
-            output_message("can't print the status: %s", strerror(errno));
-        cJSON_Delete(doc);
-    }
+    output_json(doc, !v->watch);
     buf_release(&text);
 }
 

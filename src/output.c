@@ -30,12 +30,11 @@ void output_message(const char *fmt, ...)
     buf_release(&text);
 }
 
-/* Length of the control character at p (C0, DEL, or C1 as UTF-8), or 0. */
-static size_t control(const char *p)
+size_t output_control(const char *text)
 {
-    unsigned char c = (unsigned char)*p, next = c ? (unsigned char)p[1] : 0;
+    unsigned char c = (unsigned char)*text, next = c ? (unsigned char)text[1] : 0;
     if (c < 0x20 || c == 0x7F)
-        return c == '\t' || c == '\n' ? 0 : 1;
+        return 1;
     return c == 0xC2 && next >= 0x80 && next < 0xA0 ? 2 : 0;
 }
 
@@ -43,7 +42,7 @@ void output_safe(FILE *to, const char *indent, const char *text)
 {
     bool at_start = true;
     for (const char *p = text; *p; p++) {
-        size_t n = control(p);
+        size_t n = *p == '\t' || *p == '\n' ? 0 : output_control(p);
         if (at_start)
             fputs(indent, to);
         at_start = *p == '\n';
@@ -57,10 +56,10 @@ void output_safe(FILE *to, const char *indent, const char *text)
         fputc('\n', to);
 }
 
-void output_json(cJSON *doc)
+void output_json(cJSON *doc, bool pretty)
 {
     struct buf text = BUF_INIT;
-    if (json_print(doc, true, &text) == 0)
+    if (json_print(doc, pretty, &text) == 0)
         printf("%s\n", text.data);
     else
         output_message("can't print the result: %s", strerror(errno));

@@ -18,8 +18,11 @@ void output_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * \xNN, each line is begun with `indent`, and the last is ended. */
 void output_safe(FILE *to, const char *indent, const char *text);
 
-/* Prints the document on stdout and deletes it. */
-void output_json(cJSON *doc);
+/* Prints the document on stdout, on one line unless `pretty`, and deletes it. */
+void output_json(cJSON *doc, bool pretty);
+
+/* Length of the control character at `text` (C0, DEL, or C1 as UTF-8), or 0. */
+size_t output_control(const char *text);
 
 /* Flushes stdout; -1 and a message if not all of it could be written. */
 int output_end(void);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "json.h"
 #include "ndjson.h"
+#include "output.h"
 
 #define BOLD "\x1b[1m"
 #define RED "\x1b[31m"
@@ -121,15 +122,6 @@ static void add_duration(struct buf *out, int64_t ms)
         buf_addf(out, "  %" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
 }
 
-/* Length of the control character at p (C0, DEL, or C1 as UTF-8), or 0. */
-static size_t control(const char *p)
-{
-    unsigned char c = (unsigned char)p[0];
-    if (c < 0x20 || c == 0x7F)
-        return 1;
-    return c == 0xC2 && (unsigned char)p[1] < 0xA0 ? 2 : 0;
-}
-
 /* `text` as valid UTF-8 with control characters as \xNN. free() it. */
 static char *safe_text(const char *text)
 {
@@ -140,7 +132,7 @@ static char *safe_text(const char *text)
         clean.len = ndjson_clean(room, text, n);
     for (size_t i = 0, step; i < clean.len; i += step) {
         const char *p = clean.data + i;
-        step = control(p);
+        step = output_control(p);
         if (step > 0)
             buf_addf(&safe, "\\x%02x", (unsigned char)p[step - 1]);
         else

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../src/output.c"
 #include "../src/progress_view.c"
 #include "../src/progress.c"
 
