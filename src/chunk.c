@@ -273,22 +273,26 @@ void tail_add(struct tail *t, const char *bytes, size_t n)
     t->total += n;
 }
 
+size_t tail_copy(const struct tail *t, char to[TAIL_BYTES])
+{
+    bool cut = t->total > TAIL_BYTES;
+    size_t n = cut ? TAIL_BYTES : (size_t)t->total, at = cut ? t->total % TAIL_BYTES : 0;
+    while (cut && n + 3 > TAIL_BYTES && ((unsigned char)t->ring[at] & 0xC0) == 0x80) {
+        at = (at + 1) % TAIL_BYTES; /* the rest of a character whose start is gone */
+        n--;
+    }
+    size_t first = n < TAIL_BYTES - at ? n : TAIL_BYTES - at;
+    memcpy(to, t->ring + at, first);
+    memcpy(to + first, t->ring, n - first);
+    return n;
+}
+
 char *tail_text(const struct tail *t)
 {
-    size_t n = t->total < TAIL_BYTES ? (size_t)t->total : TAIL_BYTES;
-    size_t at = t->total < TAIL_BYTES ? 0 : t->total % TAIL_BYTES;
-    char *flat = malloc(n + 1);
-    if (!flat)
-        return NULL;
-    memcpy(flat, t->ring + at, n - at < n ? n - at : n);
-    if (at > 0)
-        memcpy(flat + (n - at), t->ring, at);
-    size_t skip = 0; /* the rest of a character whose start is gone */
-    while (t->total > TAIL_BYTES && skip < 3 && skip < n && ((unsigned char)flat[skip] & 0xC0) == 0x80)
-        skip++;
-    char *text = malloc((n - skip) * NDJSON_CLEAN_GROWTH + 1);
+    char flat[TAIL_BYTES];
+    size_t n = tail_copy(t, flat);
+    char *text = malloc(n * NDJSON_CLEAN_GROWTH + 1);
     if (text)
-        text[ndjson_clean(text, flat + skip, n - skip)] = '\0';
-    free(flat);
+        text[ndjson_clean(text, flat, n)] = '\0';
     return text;
 }

@@ -75,6 +75,9 @@ void stream_consume(struct stream *s, size_t n);
 
 void tail_add(struct tail *t, const char *bytes, size_t n);
 
+/* Copies the tail from its first whole character on; returns its bytes. */
+size_t tail_copy(const struct tail *t, char to[TAIL_BYTES]);
+
 /* The tail as text: free() it; NULL: out of memory. Begins at a whole character; what is not UTF-8
  * is U+FFFD, and NUL as well, so that it is a C string. */
 char *tail_text(const struct tail *t);

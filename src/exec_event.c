@@ -161,20 +161,12 @@ int exec_log_take(struct exec_log *x, const struct exec_line *l)
 
 void exec_tail_print(const struct exec_log *x, int stream, struct buf *out)
 {
-    const struct tail *t = &x->tails[stream - 1];
-    size_t n = t->total < TAIL_BYTES ? (size_t)t->total : TAIL_BYTES;
-    size_t at = (size_t)(t->total - n) % TAIL_BYTES,
-           first = n < TAIL_BYTES - at ? n : TAIL_BYTES - at;
     char flat[TAIL_BYTES];
-    memcpy(flat, t->ring + at, first);
-    memcpy(flat + first, t->ring, n - first);
-    size_t skip = 0; /* the rest of a character whose start is gone */
-    while (t->total > TAIL_BYTES && skip < 3 && ((unsigned char)flat[skip] & 0xC0) == 0x80)
-        skip++;
+    size_t n = tail_copy(&x->tails[stream - 1], flat);
     buf_addch(out, '"');
-    char *to = buf_room(out, (n - skip) * NDJSON_GROWTH);
+    char *to = buf_room(out, n * NDJSON_GROWTH);
     if (to)
-        out->len += ndjson_escape_lossy(to, flat + skip, n - skip);
+        out->len += ndjson_escape_lossy(to, flat, n);
     buf_addch(out, '"');
 }
 
