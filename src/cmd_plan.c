@@ -192,14 +192,6 @@ static int print_plan(const struct config *config, const struct plan_options *o,
     return output_end() == 0 ? EXIT_OK : EXIT_NOT_RUN;
 }
 
-static int load(const struct workspace *w, struct config *config, struct err *e)
-{
-    char *path = text_join(w->root, "/codex.orchestrator.json", "");
-    int rc = path ? config_load(path, config, e) : err_sys(e, "can't read the configuration");
-    free(path);
-    return rc;
-}
-
 int cmd_plan(int argc, char **argv)
 {
     struct plan_options o = {0};
@@ -220,7 +212,7 @@ int cmd_plan(int argc, char **argv)
         return EXIT_NOT_RUN;
     }
     int code = EXIT_NOT_RUN;
-    if (load(&w, &config, &e) != 0) {
+    if (config_load_root(w.root, &config, &e) != 0) {
         output_message("%s", e.text);
     } else {
         for (char **warning = config.warnings; warning && *warning; warning++)

@@ -336,6 +336,14 @@ int config_load(const char *path, struct config *out, struct err *e)
     return result;
 }
 
+int config_load_root(const char *root, struct config *out, struct err *e)
+{
+    char *path = text_join(root, "/codex.orchestrator.json", "");
+    int rc = path ? config_load(path, out, e) : err_sys(e, "can't read the configuration");
+    free(path);
+    return rc;
+}
+
 const struct pipeline *config_pipeline(const struct config *c, const char *id)
 {
     const char *wanted = id ? id : c->default_pipeline ? c->default_pipeline : "diagnostics";

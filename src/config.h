@@ -72,6 +72,9 @@ struct config {
  */
 int config_load(const char *path, struct config *out, struct err *e);
 
+/* The same of the codex.orchestrator.json in the folder `root`. */
+int config_load_root(const char *root, struct config *out, struct err *e);
+
 /* The same from memory; `name` stands for the path in messages. */
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct err *e);
 

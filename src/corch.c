@@ -44,10 +44,7 @@ static void copy_error(corch_error *to, const struct err *from)
 
 static int load_file(corch_config *c, struct err *e)
 {
-    char *path = text_join(c->workspace.root, "/codex.orchestrator.json", "");
-    int rc = path ? config_load(path, &c->config, e) : err_sys(e, "can't read the configuration");
-    free(path);
-    return rc;
+    return config_load_root(c->workspace.root, &c->config, e);
 }
 
 static int load_builtin(corch_config *c, struct err *e)
