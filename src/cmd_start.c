@@ -1,4 +1,5 @@
 /* `start` and `resume`: run a pipeline, wait for its end, say where to look. Main thread. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +60,30 @@ struct words {
     bool interactive, no_interactive, help;
 };
 
-static int parse(const char *command, const struct option_spec *specs, size_t n_specs,
-                 struct words *o, int argc, char **argv)
+enum { SPECS_MAX = 16 };
+
+/* Reads the options of one of the commands, and those that both have. */
+static int parse(const char *command, const struct option_spec *own, size_t n_own, struct words *o,
+                 int argc, char **argv)
 {
+    const struct option_spec shared[] = {
+        {"--target", &o->run_options.target, NULL},
+        {"--target-stage", &o->run_options.target, NULL},
+        {"--format", &o->format, NULL},
+        {"--interactive", NULL, &o->interactive},
+        {"--ui", NULL, &o->interactive},
+        {"--no-interactive", NULL, &o->no_interactive},
+        {"--help", NULL, &o->help},
+        {"-h", NULL, &o->help},
+    };
+    enum { SHARED = sizeof shared / sizeof *shared };
+    struct option_spec specs[SPECS_MAX];
+    assert(n_own + SHARED <= SPECS_MAX);
+    memcpy(specs, own, n_own * sizeof *own);
+    memcpy(specs + n_own, shared, sizeof shared);
     struct options parser = {.command = command,
                              .specs = specs,
-                             .n_specs = n_specs,
+                             .n_specs = n_own + SHARED,
                              .positional = &o->positional,
                              .max_positional = 1};
     struct err e = {""};
@@ -76,41 +95,25 @@ static int parse(const char *command, const struct option_spec *specs, size_t n_
 
 static int parse_start(struct words *o, int argc, char **argv)
 {
-    const struct option_spec specs[] = {
+    const struct option_spec own[] = {
         {"--task", &o->task, NULL},
-        {"--target", &o->run_options.target, NULL},
-        {"--target-stage", &o->run_options.target, NULL},
         {"--parent-run", &o->run_options.parent_run, NULL},
         {"--approval-policy", &o->run_options.approval_policy, NULL},
-        {"--format", &o->format, NULL},
-        {"--interactive", NULL, &o->interactive},
-        {"--ui", NULL, &o->interactive},
-        {"--no-interactive", NULL, &o->no_interactive},
-        {"--help", NULL, &o->help},
-        {"-h", NULL, &o->help},
     };
-    int rc = parse("start", specs, sizeof specs / sizeof *specs, o, argc, argv);
+    int rc = parse("start", own, sizeof own / sizeof *own, o, argc, argv);
     o->run_options.pipeline = o->positional;
     return rc;
 }
 
 static int parse_resume(struct words *o, int argc, char **argv)
 {
-    const struct option_spec specs[] = {
+    const struct option_spec own[] = {
         {"--run", &o->run, NULL},
         {"--token", &o->run_options.token, NULL},
         {"--actor", &o->run_options.actor, NULL},
         {"--reason", &o->run_options.reason, NULL},
-        {"--target", &o->run_options.target, NULL},
-        {"--target-stage", &o->run_options.target, NULL},
-        {"--format", &o->format, NULL},
-        {"--interactive", NULL, &o->interactive},
-        {"--ui", NULL, &o->interactive},
-        {"--no-interactive", NULL, &o->no_interactive},
-        {"--help", NULL, &o->help},
-        {"-h", NULL, &o->help},
     };
-    if (parse("resume", specs, sizeof specs / sizeof *specs, o, argc, argv) != 0)
+    if (parse("resume", own, sizeof own / sizeof *own, o, argc, argv) != 0)
         return -1;
     o->run_options.resume = o->run ? o->run : o->positional;
     if (o->help || (o->run_options.resume && *o->run_options.resume))
