@@ -1,6 +1,7 @@
 /* Owns the making of environments for commands. Any thread; reads our own only when asked to. */
 #include "environment.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,14 @@ void environment_free(char **env)
     for (size_t i = 0; env && env[i]; i++)
         free(env[i]);
     free(env);
+}
+
+int environment_number(const char *text, unsigned long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoul(text, &end, 10);
+    return *text < '0' || *text > '9' || *end || errno ? -1 : 0;
 }
 
 bool environment_says_yes(const char *name)

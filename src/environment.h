@@ -18,6 +18,9 @@ void environment_free(char **env);
  * wins. Only the array is new: free() it. NULL: out of memory. */
 char **environment_merge(char *const *base, char *const *extra);
 
+/* Reads a decimal number, digits only. 0, or -1: it is something else, or too large. */
+int environment_number(const char *text, unsigned long *out);
+
 /* Whether a variable says yes: 1, true, on or yes in any case. */
 bool environment_says_yes(const char *name);
 

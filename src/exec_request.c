@@ -1,11 +1,11 @@
 /* Owns the request to run a single command. Main thread. */
 #include "exec_request.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_stage.h"
+#include "environment.h"
 #include "ndjson.h"
 #include "quote.h"
 
@@ -36,13 +36,10 @@ static int read_max_chunks(unsigned long *out, struct err *e)
 {
     static const char name[] = "CODEX_ORCHESTRATOR_EXEC_EVENT_MAX_CHUNKS";
     const char *text = getenv(name);
-    char *end;
     *out = 0;
     if (!text || !*text)
         return 0;
-    errno = 0;
-    *out = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno)
+    if (environment_number(text, out) != 0)
         return err_set(e, "%s is \"%s\": not a number from 0", name, text);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "environment.h"
 #include "ids.h"
 #include "lockfile.h"
 #include "taskdir.h"
@@ -158,16 +159,14 @@ static int set_aside(const struct taskdir *out, struct err *e)
 static int allowed_runs(size_t *out, struct err *e)
 {
     const char *text = getenv("CODEX_ORCHESTRATOR_HISTORY_RUNS");
-    char *end;
+    unsigned long n;
     *out = HISTORY_RUNS;
     if (!text || !*text)
         return 0;
     *out = SIZE_MAX;
     if (strcmp(text, "all") == 0)
         return 0;
-    errno = 0;
-    unsigned long n = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || n == 0)
+    if (environment_number(text, &n) != 0 || n == 0)
         return err_set(e,
                        "CODEX_ORCHESTRATOR_HISTORY_RUNS is \"%s\": neither \"all\" nor a number "
                        "from 1",
