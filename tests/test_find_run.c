@@ -48,14 +48,9 @@ static int teardown(void **state)
     return 0;
 }
 
-/* `rest` below the root, in one of a few static places. */
 static const char *at(const struct place *p, const char *rest)
 {
-    static char texts[8][512];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-    snprintf(text, sizeof texts[0], "%s/%s", p->root, rest);
-    return text;
+    return tmpdir_at(p->root, rest);
 }
 
 static void make_file(const struct place *p, const char *rest, const char *text)

@@ -55,14 +55,9 @@ static int teardown(void **state)
     return 0;
 }
 
-/* `rest` below the test's folder, in one of a few static places. */
 static const char *at(const struct place *p, const char *rest)
 {
-    static char texts[8][512];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-    snprintf(text, sizeof texts[0], "%s/%s", p->folder, rest);
-    return text;
+    return tmpdir_at(p->folder, rest);
 }
 
 static void make_folder(const struct place *p, const char *rest)

@@ -34,20 +34,10 @@ static int teardown(void **state)
     return 0;
 }
 
-/* `folder` and `rest` as one path, in one of a few static places. */
-static const char *in_folder(const char *rest)
-{
-    static char texts[8][256];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-    snprintf(text, sizeof texts[0], "%s%s", folder, rest);
-    return text;
-}
-
 static void write_index(const char *text)
 {
-    assert_true(mkdir(in_folder("/tasks"), 0700) == 0 || access(in_folder("/tasks"), F_OK) == 0);
-    FILE *f = fopen(in_folder("/tasks/index.json"), "we");
+    assert_true(mkdir(tmpdir_at(folder, "tasks"), 0700) == 0 || access(tmpdir_at(folder, "tasks"), F_OK) == 0);
+    FILE *f = fopen(tmpdir_at(folder, "tasks/index.json"), "we");
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);
     assert_int_equal(fclose(f), 0);
@@ -85,7 +75,7 @@ static void assert_bad_index(const char *index, const char *why)
 {
     char expected[256];
     write_index(index);
-    snprintf(expected, sizeof expected, "%s%s", in_folder("/tasks/index.json"), why);
+    snprintf(expected, sizeof expected, "%s%s", tmpdir_at(folder, "tasks/index.json"), why);
     assert_refused(NULL, "t1", expected);
 }
 
@@ -146,30 +136,30 @@ static void test_workspace__is_the_current_folder_by_default(void **state)
     (void)state;
     struct workspace w = opened(NULL, NULL);
     assert_string_equal(w.root, folder);
-    assert_string_equal(w.runs, in_folder("/.runs"));
-    assert_string_equal(w.out, in_folder("/out"));
+    assert_string_equal(w.runs, tmpdir_at(folder, ".runs"));
+    assert_string_equal(w.out, tmpdir_at(folder, "out"));
     assert_string_equal(w.task_id, "0101");
     assert_string_equal(w.task_slug, "0101");
     workspace_release(&w);
     assert_null(w.root);
-    assert_int_equal(access(in_folder("/.runs"), F_OK), -1);
-    assert_int_equal(access(in_folder("/out"), F_OK), -1);
+    assert_int_equal(access(tmpdir_at(folder, ".runs"), F_OK), -1);
+    assert_int_equal(access(tmpdir_at(folder, "out"), F_OK), -1);
 }
 
 static void test_workspace__follows_the_environment(void **state)
 {
     (void)state;
-    assert_int_equal(mkdir(in_folder("/repo"), 0700), 0);
-    setenv("CODEX_ORCHESTRATOR_ROOT", in_folder("/x/../repo/"), 1);
-    setenv("CODEX_ORCHESTRATOR_RUNS_DIR", in_folder("/.runs"), 1);
+    assert_int_equal(mkdir(tmpdir_at(folder, "repo"), 0700), 0);
+    setenv("CODEX_ORCHESTRATOR_ROOT", tmpdir_at(folder, "x/../repo/"), 1);
+    setenv("CODEX_ORCHESTRATOR_RUNS_DIR", tmpdir_at(folder, ".runs"), 1);
     setenv("CODEX_ORCHESTRATOR_OUT_DIR", "../out/./here", 1);
     setenv("MCP_RUNNER_TASK_ID", "0042-demo", 1);
     struct workspace w = opened(NULL, NULL);
-    assert_string_equal(w.root, in_folder("/repo"));
-    assert_string_equal(w.runs, in_folder("/.runs"));
-    assert_string_equal(w.out, in_folder("/out/here"));
+    assert_string_equal(w.root, tmpdir_at(folder, "repo"));
+    assert_string_equal(w.runs, tmpdir_at(folder, ".runs"));
+    assert_string_equal(w.out, tmpdir_at(folder, "out/here"));
     assert_string_equal(w.task_id, "0042-demo");
-    char *rel = workspace_relative(&w, in_folder("/.runs/0042-demo/cli/r1"));
+    char *rel = workspace_relative(&w, tmpdir_at(folder, ".runs/0042-demo/cli/r1"));
     assert_string_equal(rel, "../.runs/0042-demo/cli/r1");
     free(rel);
     workspace_release(&w);
@@ -184,8 +174,8 @@ static void test_workspace__takes_empty_variables_as_unset(void **state)
     setenv("MCP_RUNNER_TASK_ID", "", 1);
     struct workspace w = opened(NULL, NULL);
     assert_string_equal(w.root, folder);
-    assert_string_equal(w.runs, in_folder("/.runs"));
-    assert_string_equal(w.out, in_folder("/out"));
+    assert_string_equal(w.runs, tmpdir_at(folder, ".runs"));
+    assert_string_equal(w.out, tmpdir_at(folder, "out"));
     assert_string_equal(w.task_id, "0101");
     workspace_release(&w);
 }
@@ -193,21 +183,21 @@ static void test_workspace__takes_empty_variables_as_unset(void **state)
 static void test_workspace__takes_a_relative_root_from_the_current_folder(void **state)
 {
     (void)state;
-    assert_int_equal(mkdir(in_folder("/repo"), 0700), 0);
+    assert_int_equal(mkdir(tmpdir_at(folder, "repo"), 0700), 0);
     setenv("CODEX_ORCHESTRATOR_ROOT", "repo", 1);
     struct workspace w = opened(NULL, NULL);
-    assert_string_equal(w.root, in_folder("/repo"));
-    assert_string_equal(w.runs, in_folder("/repo/.runs"));
+    assert_string_equal(w.root, tmpdir_at(folder, "repo"));
+    assert_string_equal(w.runs, tmpdir_at(folder, "repo/.runs"));
     workspace_release(&w);
 }
 
 static void test_workspace__keeps_links_in_paths(void **state)
 {
     (void)state;
-    assert_int_equal(mkdir(in_folder("/repo"), 0700), 0);
-    assert_int_equal(symlink("repo", in_folder("/link")), 0);
-    struct workspace w = opened(in_folder("/link"), NULL);
-    assert_string_equal(w.root, in_folder("/link"));
+    assert_int_equal(mkdir(tmpdir_at(folder, "repo"), 0700), 0);
+    assert_int_equal(symlink("repo", tmpdir_at(folder, "link")), 0);
+    struct workspace w = opened(tmpdir_at(folder, "link"), NULL);
+    assert_string_equal(w.root, tmpdir_at(folder, "link"));
     workspace_release(&w);
 }
 
@@ -227,21 +217,21 @@ static void test_workspace__refuses_a_root_that_is_no_folder(void **state)
     char expected[256];
     (void)state;
     write_index("{\"items\":[]}");
-    setenv("CODEX_ORCHESTRATOR_ROOT", in_folder("/none"), 1);
+    setenv("CODEX_ORCHESTRATOR_ROOT", tmpdir_at(folder, "none"), 1);
     snprintf(expected, sizeof expected, "CODEX_ORCHESTRATOR_ROOT: %s/none: %s", folder,
              "No such file or directory");
     assert_refused(NULL, NULL, expected);
     snprintf(expected, sizeof expected, "repository root: %s/tasks/index.json: %s", folder,
              "Not a directory");
-    assert_refused(in_folder("/tasks/index.json"), NULL, expected);
+    assert_refused(tmpdir_at(folder, "tasks/index.json"), NULL, expected);
 }
 
 static void test_workspace__names_a_current_folder_that_is_gone(void **state)
 {
     (void)state;
-    assert_int_equal(mkdir(in_folder("/gone"), 0700), 0);
-    assert_int_equal(chdir(in_folder("/gone")), 0);
-    assert_int_equal(rmdir(in_folder("/gone")), 0);
+    assert_int_equal(mkdir(tmpdir_at(folder, "gone"), 0700), 0);
+    assert_int_equal(chdir(tmpdir_at(folder, "gone")), 0);
+    assert_int_equal(rmdir(tmpdir_at(folder, "gone")), 0);
     assert_refused(NULL, NULL, "current folder: No such file or directory");
 }
 
@@ -285,8 +275,8 @@ static void test_workspace__names_a_task_index_that_cannot_be_read(void **state)
 {
     char expected[256];
     (void)state;
-    assert_int_equal(mkdir(in_folder("/tasks"), 0700), 0);
-    assert_int_equal(mkdir(in_folder("/tasks/index.json"), 0700), 0);
+    assert_int_equal(mkdir(tmpdir_at(folder, "tasks"), 0700), 0);
+    assert_int_equal(mkdir(tmpdir_at(folder, "tasks/index.json"), 0700), 0);
     snprintf(expected, sizeof expected, "%s/tasks/index.json: Is a directory", folder);
     assert_refused(NULL, "t1", expected);
 }

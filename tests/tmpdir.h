@@ -17,6 +17,16 @@ static inline void tmpdir_make(char out[64])
     }
 }
 
+/* `rest` below `folder`, in one of a few static places. */
+static inline const char *tmpdir_at(const char *folder, const char *rest)
+{
+    static char texts[8][512];
+    static unsigned next;
+    char *text = texts[next++ % 8];
+    snprintf(text, sizeof texts[0], "%s/%s", folder, rest);
+    return text;
+}
+
 static inline int tmpdir_unlink(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st, (void)kind, (void)at;
