@@ -116,6 +116,19 @@ const corch_result *corch_run_wait(corch_run *run);
 /* The run's folder, absolute; the run's. Its runner.ndjson grows while the run goes on. */
 const char *corch_run_folder(const corch_run *run);
 
+/* A run that belongs to another: itself, or one of its subpipelines. Strings live as long as the
+ * run that was started. */
+typedef struct corch_part {
+    const char *run_id;
+    const char *folder;        /* absolute; its runner.ndjson grows while it goes on */
+    const char *parent_run_id; /* NULL: it is the run that was started */
+    size_t stage;              /* which stage of the parent it is, from 1 */
+} corch_part;
+
+/* The i-th part of the run: 0 is the run itself, then subpipelines in the order they began. 1: `*part`
+ * is set, 0: not that many have begun. Any thread, until corch_run_free. */
+int corch_run_part(corch_run *run, size_t i, corch_part *part);
+
 /* A descriptor that becomes readable when the run is over; the run's, don't read or close it. */
 int corch_run_fd(const corch_run *run);
 

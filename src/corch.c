@@ -242,6 +242,11 @@ const char *corch_run_folder(const corch_run *run)
     return engine_folder(run->engine);
 }
 
+int corch_run_part(corch_run *run, size_t i, corch_part *part)
+{
+    return engine_part(run->engine, i, part);
+}
+
 int corch_run_fd(const corch_run *run)
 {
     return run->done_fd;

@@ -38,6 +38,8 @@ struct engine {
     struct task *ended; /* newest first */
     bool nudged;        /* cancelled, or a journal failed: look around */
     bool answered;      /* the mutation we wait for has been applied */
+    corch_part *parts;  /* strings are their own */
+    size_t n_parts;
 };
 
 static void push(struct engine *g, struct mutation *m)
@@ -120,8 +122,47 @@ static struct mutation *new_mutation(enum mutation_kind kind, struct live_run *r
     return m;
 }
 
+static void release_part(const corch_part *part)
+{
+    free((char *)(uintptr_t)part->run_id);
+    free((char *)(uintptr_t)part->folder);
+    free((char *)(uintptr_t)part->parent_run_id);
+}
+
+/* Remembers where a run is, for those who follow it. Without memory it is not followed. */
+static void add_part(struct engine *g, const struct live_run *r)
+{
+    const struct manifest *m = &r->journal.manifest;
+    corch_part part = {.run_id = strdup(m->run_id),
+                       .folder = strdup(r->journal.dir.path),
+                       .parent_run_id = r->parent ? strdup(r->parent->journal.manifest.run_id) : NULL,
+                       .stage = r->parent ? r->parent_index + 1 : 0};
+    pthread_mutex_lock(&g->lock);
+    corch_part *more = part.run_id && part.folder && (!r->parent || part.parent_run_id)
+                           ? realloc(g->parts, (g->n_parts + 1) * sizeof *more)
+                           : NULL;
+    if (more) {
+        g->parts = more;
+        g->parts[g->n_parts++] = part;
+    }
+    pthread_mutex_unlock(&g->lock);
+    if (!more)
+        release_part(&part);
+}
+
+bool engine_part(struct engine *g, size_t i, corch_part *part)
+{
+    pthread_mutex_lock(&g->lock);
+    bool found = i < g->n_parts;
+    if (found)
+        *part = g->parts[i];
+    pthread_mutex_unlock(&g->lock);
+    return found;
+}
+
 static void open_run(struct engine *g, struct live_run *r)
 {
+    add_part(g, r);
     r->journal.owner = g;
     r->journal.on_failure = journal_failed;
     r->next = g->live;
@@ -439,6 +480,9 @@ void engine_free(struct engine *g)
         workspace_release(&g->own);
     cancel_release(&g->cancel);
     notices_release(&g->notices);
+    for (size_t i = 0; i < g->n_parts; i++)
+        release_part(&g->parts[i]);
+    free(g->parts);
     pthread_cond_destroy(&g->changed);
     pthread_mutex_destroy(&g->lock);
     free(g);

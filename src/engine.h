@@ -6,6 +6,7 @@
 #ifndef CORCH_ENGINE_H
 #define CORCH_ENGINE_H
 
+#include "corch.h"
 #include "notices.h"
 #include "pool.h"
 #include "run.h"
@@ -45,6 +46,10 @@ const char *engine_run_id(const struct engine *g);
 
 /* The run's folder, absolute. From engine_new on. */
 const char *engine_folder(const struct engine *g);
+
+/* A run under way or over: `*part` is set and lives as long as the engine. 0: the one that was asked
+ * for; then subpipelines, in the order they began. False: there are not that many yet. Any thread. */
+bool engine_part(struct engine *g, size_t i, corch_part *part);
 
 void engine_free(struct engine *g);
 

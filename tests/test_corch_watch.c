@@ -188,6 +188,15 @@ static void test_corch_watch__tells_a_subpipelines_frames_apart(void **state)
         of_child += is_child;
     }
     assert_int_equal(of_child, 1);
+    corch_part part;
+    assert_int_equal(corch_run_part(l->run, 0, &part), 1);
+    assert_string_equal(part.folder, corch_run_folder(l->run));
+    assert_null(part.parent_run_id);
+    assert_int_equal(corch_run_part(l->run, 1, &part), 1);
+    assert_string_equal(part.run_id, child);
+    assert_string_equal(part.parent_run_id, l->result->run_id);
+    assert_int_equal(part.stage, 2);
+    assert_int_equal(corch_run_part(l->run, 2, &part), 0);
 }
 
 static void test_corch_watch__has_no_frames_unless_asked_for(void **state)
