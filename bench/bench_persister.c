@@ -140,6 +140,7 @@ static void push_and_wait(struct outbox *o, struct mutation *m)
 static void start_command(struct worker *w, size_t index)
 {
     struct mutation *m = new_mutation(MUTATION_STAGE_START, &w->run->journal, &w->applied);
+    m->awaited = true;
     m->index = index;
     m->log_path = made_log_path(index);
     m->lines = bench_copy(start_lines);

@@ -51,6 +51,15 @@ void corch_config_free(corch_config *config); /* after the last of its runs was 
 /* The i-th remark on the configuration (unknown keys and the like), or NULL after the last. */
 const char *corch_config_warning(const corch_config *config, size_t i);
 
+/* As many jobs as there are processors for this process. */
+#define CORCH_JOBS_CORES ((unsigned)-1)
+
+typedef enum corch_policy {
+    CORCH_FINISH,    /* no new stage starts, those that run finish */
+    CORCH_FAIL_FAST, /* those that run are ended */
+    CORCH_KEEP_GOING /* what does not need it still runs */
+} corch_policy;
+
 /* Zero, or NULL, means the default. Strings are copied where they are needed for longer. */
 typedef struct corch_options {
     const char *pipeline;        /* id; default: the configured one, else "diagnostics" */
@@ -62,7 +71,10 @@ typedef struct corch_options {
     const char *parent_run;      /* recorded */
     const char *approval_policy; /* recorded */
     int watch;                   /* not 0: corch_run_next will be used */
-    unsigned workers;            /* threads for commands; 1 */
+    unsigned jobs;               /* commands at once, up to 1024, or CORCH_JOBS_CORES; default: as
+                                    each pipeline says */
+    corch_policy on_failure;     /* when a stage has failed */
+    long timeout_ms;             /* of the whole run; none */
     unsigned chunk_pool;         /* chunk buffers per worker, 1 to 16; 16 */
     long cancel_grace_ms;        /* from SIGTERM to SIGKILL; 5000 */
     long drain_grace_ms;         /* for output after a command's exit; 2000 */

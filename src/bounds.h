@@ -71,10 +71,33 @@
  * command's start to join its predecessor's end, short enough for whoever looks at the file. */
 #define COALESCE_MS 100
 
+/* Up to so many stages a command starts when the manifest that says so is on disk. In larger runs it
+ * does not wait, and the manifest is written after this time: a run of thousands of short commands
+ * would mostly write manifests. */
+#define AWAITED_STAGES ((size_t)64)
+#define COALESCE_LARGE_MS 1000
+
+/* Failed stages that have a line in the summary of their run; the rest are counted. */
+#define SUMMARY_FAILURES 20u
+
 /* How long a failing manifest write is tried again before the run ends as failed, and the pause
  * between two tries. */
 #define WRITE_RETRY_MS 10000
 #define WRITE_RETRY_PAUSE_MS 100
+
+/* Commands at once: each worker has a thread, some ten descriptors and its part of the memory above. */
+#define JOBS_MAX 1024
+
+/* Descriptors a worker may have open at once, its command's log with them, and those of the rest. */
+#define WORKER_DESCRIPTORS 10
+#define RUN_DESCRIPTORS 40
+
+/* A stage's timeoutSeconds, retries and retryDelayMs: beyond these a number is a slip. The delay
+ * doubles with each attempt, up to the same limit. */
+#define TIMEOUT_MAX_SECONDS 10000000
+#define RETRIES_MAX 1000
+#define RETRY_DELAY_MS 1000
+#define RETRY_DELAY_MAX_MS 3600000
 
 /* Bytes of decision lines gathered before they are written to privacy-decisions.ndjson. */
 #define DECISIONS_BYTES ((size_t)8 * 1024)

@@ -1,34 +1,48 @@
-/* Owns the cancel level and its descriptors. Any thread. */
+/* Owns the level of cancellation. Any thread. */
 #include "cancel.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include <stddef.h>
 
-int cancel_init(struct cancel *c)
+void cancel_init(struct cancel *c, struct cancel *parent)
 {
     atomic_init(&c->level, CANCEL_NONE);
-    c->fds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    c->fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (c->fds[0] >= 0 && c->fds[1] >= 0)
-        return 0;
-    cancel_release(c);
-    return -1;
+    atomic_init(&c->reason, CANCEL_ASKED);
+    atomic_init(&c->halted, false);
+    c->parent = parent;
 }
 
-void cancel_release(struct cancel *c)
-{
-    for (int i = 0; i < 2; i++) {
-        if (c->fds[i] >= 0)
-            close(c->fds[i]);
-        c->fds[i] = -1;
-    }
-}
-
-void cancel_raise(struct cancel *c, int level)
+void cancel_raise(struct cancel *c, int level, enum cancel_reason reason)
 {
     int old = atomic_load(&c->level);
+    if (old == CANCEL_NONE) /* before the level: who sees that sees a reason for it */
+        atomic_store(&c->reason, (int)reason);
     while (old < level && !atomic_compare_exchange_weak(&c->level, &old, level))
         continue;
-    for (int i = 0; i < level; i++)
-        eventfd_write(c->fds[i], 1);
+}
+
+int cancel_level(const struct cancel *c)
+{
+    int highest = CANCEL_NONE;
+    for (; c; c = c->parent) {
+        int level = atomic_load(&c->level);
+        highest = level > highest ? level : highest;
+    }
+    return highest;
+}
+
+enum cancel_reason cancel_reason(const struct cancel *c)
+{
+    while (c->parent && atomic_load(&c->level) == CANCEL_NONE)
+        c = c->parent;
+    return (enum cancel_reason)atomic_load(&c->reason);
+}
+
+void cancel_halt(struct cancel *c)
+{
+    atomic_store(&c->halted, true);
+}
+
+bool cancel_halted(const struct cancel *c)
+{
+    return atomic_load(&c->halted) || cancel_level(c) != CANCEL_NONE;
 }

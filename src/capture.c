@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "bounds.h"
@@ -21,10 +22,19 @@ static bool pipes_open(const struct capture *c)
     return c->proc->out[0] >= 0 || c->proc->out[1] >= 0;
 }
 
-/* Sends what the level of the cancellation and the clock ask for; returns when to look again. */
-static int64_t carry_out_cancel(struct capture *c, int64_t now)
+/* The level of the cancellation, which the end of its own time raises as well. */
+static int asked_level(struct capture *c, int64_t now)
 {
     int level = cancel_level(c->cancel);
+    if (level == CANCEL_NONE && now >= c->deadline_ns && !c->exited)
+        c->timed_out = true;
+    return level == CANCEL_NONE && c->timed_out ? CANCEL_TERM : level;
+}
+
+/* Sends what the cancellation and the clock ask for; returns when to look again. */
+static int64_t carry_out_cancel(struct capture *c, int64_t now)
+{
+    int level = asked_level(c, now);
     if (level > c->level && level == CANCEL_TERM) {
         proc_signal(c->proc, SIGTERM);
         c->kill_ns = now + c->cancel_grace_ms * MS;
@@ -38,7 +48,7 @@ static int64_t carry_out_cancel(struct capture *c, int64_t now)
         /* What escaped the group may hold the pipes for ever. */
         c->drain_ns = now + c->drain_grace_ms * MS;
     }
-    return c->kill_ns;
+    return c->level == CANCEL_NONE && !c->exited ? c->deadline_ns : c->kill_ns;
 }
 
 /* A buffer from the pool, sleeping while all are under way: this is the backpressure (I5). */
@@ -144,7 +154,7 @@ static int64_t emit_aged(struct capture *c, int64_t now)
 
 static void wait_for(struct capture *c, int64_t now, int64_t deadline)
 {
-    enum { OUT, ERR, EXIT, CANCEL, FDS };
+    enum { OUT, ERR, EXIT, NUDGE, FDS };
     bool napping = now < c->nap_until_ns;
     if (napping)
         deadline = earlier(deadline, c->nap_until_ns);
@@ -152,12 +162,15 @@ static void wait_for(struct capture *c, int64_t now, int64_t deadline)
         [OUT] = {.fd = napping ? -1 : c->proc->out[0], .events = POLLIN},
         [ERR] = {.fd = napping ? -1 : c->proc->out[1], .events = POLLIN},
         [EXIT] = {.fd = c->exited ? -1 : c->proc->pidfd, .events = POLLIN},
-        [CANCEL] = {.fd = c->level < CANCEL_KILL ? c->cancel->fds[c->level] : -1, .events = POLLIN},
+        [NUDGE] = {.fd = c->nudge_fd, .events = POLLIN},
     };
     int64_t left = deadline > now ? deadline - now : 0;
     struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
     if (ppoll(fds, FDS, deadline == WAKE_FOREVER ? NULL : &timeout, NULL) <= 0)
         return;
+    eventfd_t nudges;
+    if (fds[NUDGE].revents)
+        eventfd_read(c->nudge_fd, &nudges);
     if (fds[EXIT].revents && !c->exited) {
         c->exited = true;
         c->nap_until_ns = 0;
@@ -196,7 +209,7 @@ static void leave_pipes(struct capture *c)
 
 void capture_run(struct capture *c)
 {
-    c->left_open = c->exited = false;
+    c->left_open = c->exited = c->timed_out = false;
     c->level = CANCEL_NONE;
     c->kill_ns = c->drain_ns = WAKE_FOREVER;
     c->nap_ns = NAP_MIN_NS;

@@ -14,17 +14,20 @@ struct capture {
     struct stream *streams; /* 2 */
     struct outbox *outbox;
     struct journal *journal;
-    struct cancel *cancel;
+    const struct cancel *cancel;
+    int nudge_fd;        /* an eventfd that says: look at `cancel` again */
+    int64_t deadline_ns; /* when its time is over, or WAKE_FOREVER */
     long long cancel_grace_ms, drain_grace_ms;
     bool mirror;
     struct chunk_context context;
 
     /* result */
+    bool timed_out; /* its time was over before it had exited */
     bool left_open; /* somebody else held a pipe open after the command's exit */
 
     /* state */
     bool exited;
-    int level;         /* of the cancellation that has been carried out */
+    int level;         /* of what it was asked to end by, as far as that has been carried out */
     int64_t kill_ns;   /* when SIGKILL follows SIGTERM */
     int64_t drain_ns;  /* when we stop waiting for the pipes */
     int64_t nap_ns, nap_until_ns;

@@ -26,6 +26,12 @@ static const char start_help[] =
     "  --target-stage STAGE    the same\n"
     "  --parent-run ID         run that is recorded as this one's parent\n"
     "  --approval-policy NAME  recorded in the manifest\n"
+    "  --jobs N, -j N          commands at once; 0: as many as there are processors (default: the\n"
+    "                          pipeline's \"jobs\", else 1: one stage after the other)\n"
+    "  --keep-going, -k        after a failure, run all that does not need what failed\n"
+    "  --fail-fast             after a failure, end what runs; by default that finishes, and\n"
+    "                          nothing new starts\n"
+    "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
     "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
     "  --no-interactive        no progress\n"
@@ -47,6 +53,12 @@ static const char resume_help[] =
     "  --reason TEXT           recorded: why (default: manual-resume)\n"
     "  --target STAGE          stage recorded as the plan's target: id, pipeline:id or alias\n"
     "  --target-stage STAGE    the same\n"
+    "  --jobs N, -j N          commands at once; 0: as many as there are processors (default: the\n"
+    "                          pipeline's \"jobs\", else 1: one stage after the other)\n"
+    "  --keep-going, -k        after a failure, run all that does not need what failed\n"
+    "  --fail-fast             after a failure, end what runs; by default that finishes, and\n"
+    "                          nothing new starts\n"
+    "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
     "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
     "  --no-interactive        no progress\n"
@@ -55,12 +67,26 @@ static const char resume_help[] =
     "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n";
 
 struct words {
-    const char *positional, *task, *format, *run;
+    const char *positional, *task, *format, *run, *jobs, *timeout;
     corch_options run_options;
-    bool interactive, no_interactive, help;
+    bool keep_going, fail_fast, interactive, no_interactive, help;
 };
 
-enum { SPECS_MAX = 16 };
+enum { SPECS_MAX = 24 };
+
+/* How much at once, for how long, and what a failure does. */
+static int set_limits(const char *command, struct words *o, struct err *e)
+{
+    corch_options *to = &o->run_options;
+    if (o->keep_going && o->fail_fast)
+        return err_set(e, "%s: --keep-going and --fail-fast contradict each other", command);
+    to->on_failure = o->keep_going  ? CORCH_KEEP_GOING
+                     : o->fail_fast ? CORCH_FAIL_FAST
+                                    : CORCH_FINISH;
+    if (o->jobs && options_jobs(command, o->jobs, &to->jobs, e) != 0)
+        return -1;
+    return o->timeout ? options_timeout(command, o->timeout, &to->timeout_ms, e) : 0;
+}
 
 /* Reads the options of one of the commands, and those that both have. */
 static int parse(const char *command, const struct option_spec *own, size_t n_own, struct words *o,
@@ -69,6 +95,12 @@ static int parse(const char *command, const struct option_spec *own, size_t n_ow
     const struct option_spec shared[] = {
         {"--target", &o->run_options.target, NULL},
         {"--target-stage", &o->run_options.target, NULL},
+        {"--jobs", &o->jobs, NULL},
+        {"-j", &o->jobs, NULL},
+        {"--keep-going", NULL, &o->keep_going},
+        {"-k", NULL, &o->keep_going},
+        {"--fail-fast", NULL, &o->fail_fast},
+        {"--timeout", &o->timeout, NULL},
         {"--format", &o->format, NULL},
         {"--interactive", NULL, &o->interactive},
         {"--ui", NULL, &o->interactive},
@@ -87,7 +119,7 @@ static int parse(const char *command, const struct option_spec *own, size_t n_ow
                              .positional = &o->positional,
                              .max_positional = 1};
     struct err e = {""};
-    if (options_parse(&parser, argc, argv, &e) == 0)
+    if (options_parse(&parser, argc, argv, &e) == 0 && set_limits(command, o, &e) == 0)
         return 0;
     output_message("%s", e.text);
     return -1;

@@ -10,16 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
+#include "config_links.h"
 #include "config_reader.h"
 #include "config_stage.h"
-#include "cycle.h"
 #include "json.h"
 #include "named.h"
 
-static const char *const root_keys[] = {"pipelines",   "defaultPipeline", "stageSets",
+static const char *const root_keys[] = {"pipelines",   "defaultPipeline", "stageSets", "pools",
                                         "runtimeMode", "$schema",         NULL};
 static const char *const pipeline_keys[] = {
-    "id", "title", "description", "stages", "tags", "guardrailsRequired", "metadata", NULL};
+    "id",       "title", "description", "stages", "tags", "guardrailsRequired",
+    "metadata", "jobs",  NULL};
 static const char *const ref_keys[] = {"kind", "ref", "id", "title", NULL};
 
 static const char builtin_text[] =
@@ -48,6 +50,9 @@ void config_release(struct config *c)
 {
     for (size_t i = 0; i < c->n_pipelines; i++)
         release_pipeline(&c->pipelines[i]);
+    for (size_t i = 0; i < c->n_pools; i++)
+        free(c->pools[i].name);
+    free(c->pools);
     free(c->pipelines);
     free(c->default_pipeline);
     strings_free(c->warnings);
@@ -159,7 +164,7 @@ static int warn_of_same_ids(struct reader *r, const struct pipeline *p, struct n
 }
 
 static int read_stages(struct reader *r, const cJSON *pipeline, const struct named_list *sets,
-                       struct pipeline *p)
+                       const struct config *c, struct pipeline *p)
 {
     const cJSON *stages = reader_member(pipeline, "stages");
     struct named_list ids = {0};
@@ -183,42 +188,47 @@ static int read_stages(struct reader *r, const cJSON *pipeline, const struct nam
         result = reader_fail(r, stages, "must hold at least one stage");
     if (result == 0)
         result = warn_of_same_ids(r, p, &ids);
+    if (result == 0)
+        result = links_resolve(r, c, p, &ids);
     named_release(&ids);
     return result;
 }
 
+static int read_jobs(struct reader *r, const cJSON *item, struct pipeline *p)
+{
+    unsigned long jobs = 0;
+    bool given = reader_member(item, "jobs");
+    if (reader_number_of(r, item, "jobs", 0, JOBS_MAX, &jobs) != 0)
+        return -1;
+    p->jobs = given ? (int)jobs : JOBS_UNSET;
+    return 0;
+}
+
 static int read_pipeline(struct reader *r, cJSON *item, const struct named_list *sets,
-                         struct pipeline *p)
+                         const struct config *c, struct pipeline *p)
 {
     if (!cJSON_IsObject(item))
         return reader_fail(r, item, "must be an object");
     if (reader_keys(r, item, pipeline_keys) != 0 || reader_name(r, item, "id", &p->id) != 0 ||
         reader_title(r, item, p->id, &p->title) != 0 ||
         reader_str(r, item, "description", &p->description) != 0 ||
-        reader_flag(r, item, "guardrailsRequired", &p->guardrails_required) != 0)
+        reader_flag(r, item, "guardrailsRequired", &p->guardrails_required) != 0 ||
+        read_jobs(r, item, p) != 0)
         return -1;
-    return read_stages(r, item, sets, p);
+    return read_stages(r, item, sets, c, p);
 }
 
 /* Two pipelines of one id, and pipelines that contain themselves. `list` has c's pipelines. */
 static int check_pipelines(struct reader *r, const struct config *c, const cJSON *list,
                            struct named_list *ids)
 {
-    struct buf names = BUF_INIT;
-    size_t first;
     named_sort(ids);
     for (size_t i = 1; i < ids->n; i++) {
         if (strcmp(ids->at[i - 1].name, ids->at[i].name) == 0)
             return reader_fail(r, reader_member(ids->at[i].item, "id"),
                                "another pipeline has the id \"%s\"", ids->at[i].name);
     }
-    int result = cycle_find(c, &names, &first);
-    if (result < 0)
-        reader_no_memory(r);
-    else if (result > 0)
-        reader_fail(r, cJSON_GetArrayItem(list, (int)first), "subpipeline cycle: %s", names.data);
-    buf_release(&names);
-    return result == 0 ? 0 : -1;
+    return links_check_subpipelines(r, c, list);
 }
 
 static int read_pipelines(struct reader *r, const cJSON *list, const struct named_list *sets,
@@ -237,7 +247,7 @@ static int read_pipelines(struct reader *r, const cJSON *list, const struct name
     cJSON_ArrayForEach(item, list)
     {
         struct pipeline *p = &c->pipelines[c->n_pipelines++];
-        result = read_pipeline(r, item, sets, p);
+        result = read_pipeline(r, item, sets, c, p);
         if (result == 0 && named_add(&ids, p->id, item) != 0)
             result = reader_no_memory(r);
         if (result != 0)
@@ -256,6 +266,8 @@ static int read_root(struct reader *r, cJSON *root, struct config *c)
         return reader_fail(r, root, "must be an object");
     int result = reader_keys(r, root, root_keys);
     if (result == 0)
+        result = links_read_pools(r, reader_member(root, "pools"), c);
+    if (result == 0)
         result = read_sets(r, reader_member(root, "stageSets"), &sets);
     if (result == 0)
         result = read_pipelines(r, reader_member(root, "pipelines"), &sets, c);
@@ -271,7 +283,7 @@ static int add_builtin(struct config *c, struct err *e)
     const struct named_list no_sets = {0};
     cJSON *doc = json_parse(builtin_text, sizeof builtin_text - 1, r.t.name, e);
     r.t.root = doc;
-    int result = doc ? read_pipeline(&r, doc, &no_sets, &c->builtin) : -1;
+    int result = doc ? read_pipeline(&r, doc, &no_sets, c, &c->builtin) : -1;
     c->builtin.builtin = true;
     cJSON_Delete(doc);
     return result;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "err.h"
 
@@ -29,6 +30,9 @@ struct stage {
     enum stage_kind kind;
     char *id, *title; /* title is the id if the file has none */
     struct plan_hints plan;
+    char **needs; /* ids of stages of the same pipeline, NULL or NULL-terminated */
+    size_t *need; /* and their places in it */
+    size_t n_needs;
 
     /* STAGE_COMMAND */
     char *command;
@@ -39,21 +43,41 @@ struct stage {
     char *session_id; /* or NULL */
     bool session_persist;
     enum flag session_reuse;
+    char *pool;             /* or NULL */
+    size_t pool_index;      /* in the configuration's pools, or STAGE_NO_POOL */
+    int64_t timeout_ms;     /* 0: none */
+    unsigned retries;       /* attempts after the first */
+    int64_t retry_delay_ms; /* before the first of them; each further one waits twice as long */
 
     /* STAGE_SUBPIPELINE */
     char *pipeline;
     bool optional;
 };
 
+#define STAGE_NO_POOL ((size_t)-1)
+
+/* How many commands of a pipeline run at once. */
+#define JOBS_UNSET (-1) /* one, in the order written */
+#define JOBS_CORES 0    /* as many as there are processors for us */
+
 struct pipeline {
     char *id, *title, *description; /* description may be NULL */
     struct stage *stages;
     size_t n_stages;
     enum flag guardrails_required;
+    int jobs; /* JOBS_UNSET, JOBS_CORES or a number up to JOBS_MAX */
     bool builtin; /* from this program, not from the file: "source": "default" */
 };
 
+/* A kind of command of which only so many run at once, whatever pipeline they are from. */
+struct config_pool {
+    char *name;
+    unsigned limit;
+};
+
 struct config {
+    struct config_pool *pools;
+    size_t n_pools;
     struct pipeline *pipelines; /* the file's; the built-in one is found by config_pipeline */
     size_t n_pipelines;
     char *default_pipeline; /* or NULL: "diagnostics" */
@@ -66,7 +90,7 @@ struct config {
  * -1, nothing to release, and `e` says "path:line:column: …" (position of the value concerned).
  * Refused: not JSON, not an object, wrong types, empty ids, two pipelines with one id, no stages,
  * an unknown kind or ref, a stage set within a stage set, a subpipeline that reaches itself,
- * strings with a NUL, environment names that are empty or hold '='. Warned of: unknown keys,
+ * needs and pools that are not there, stages that need each other, strings with a NUL, environment names that are empty or hold '='. Warned of: unknown keys,
  * two stages of a pipeline with one id, keys given twice. A subpipeline that names no known
  * pipeline is no error here: the stage fails when it is reached (as in the original).
  */

@@ -2,6 +2,7 @@
 #include "config_reader.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,23 @@ int reader_bool(struct reader *r, const cJSON *object, const char *key, bool *ou
         return -1;
     *out = flag == FLAG_TRUE;
     return 0;
+}
+
+int reader_number(struct reader *r, const cJSON *item, unsigned long min, unsigned long max,
+                  unsigned long *out)
+{
+    double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    if (!(value >= (double)min && value <= (double)max) || value != floor(value))
+        return reader_fail(r, item, "must be a whole number from %lu to %lu", min, max);
+    *out = (unsigned long)value;
+    return 0;
+}
+
+int reader_number_of(struct reader *r, const cJSON *object, const char *key, unsigned long min,
+                     unsigned long max, unsigned long *out)
+{
+    const cJSON *item = reader_member(object, key);
+    return item ? reader_number(r, item, min, max, out) : 0;
 }
 
 int reader_loose_flag(struct reader *r, const cJSON *object, const char *key, enum flag *out)

@@ -42,6 +42,13 @@ int reader_name(struct reader *r, const cJSON *object, const char *key, char **o
 int reader_flag(struct reader *r, const cJSON *object, const char *key, enum flag *out);
 int reader_bool(struct reader *r, const cJSON *object, const char *key, bool *out);
 
+/* A whole number from `min` to `max`: of the item itself, or of a member, which leaves `*out` if it is
+ * absent. */
+int reader_number(struct reader *r, const cJSON *item, unsigned long min, unsigned long max,
+                  unsigned long *out);
+int reader_number_of(struct reader *r, const cJSON *object, const char *key, unsigned long min,
+                     unsigned long max, unsigned long *out);
+
 /* The same, but another type is no fault: a flag then is unset, with a warning, a string NULL. */
 int reader_loose_flag(struct reader *r, const cJSON *object, const char *key, enum flag *out);
 int reader_loose_str(struct reader *r, const cJSON *object, const char *key, char **out);

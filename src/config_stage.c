@@ -4,15 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
+
 #define MODE_KEYS                                                                               \
     "executionMode", "execution_mode", "mode", "requires_cloud", "requiresCloud", "cloudEnvId", \
         "cloud_env_id"
 
 static const char *const command_keys[] = {"kind",        "id",      "title",   "command",
                                            "cwd",         "env",     "plan",    "allowFailure",
-                                           "summaryHint", "session", MODE_KEYS, NULL};
-static const char *const subpipeline_keys[] = {"kind", "id",       "title",   "pipeline",
-                                               "plan", "optional", MODE_KEYS, NULL};
+                                           "summaryHint", "session", "needs",   "pool",
+                                           "timeoutSeconds", "retries", "retryDelayMs",
+                                           MODE_KEYS,     NULL};
+static const char *const subpipeline_keys[] = {"kind",     "id",    "title",   "pipeline", "plan",
+                                               "optional", "needs", MODE_KEYS, NULL};
+/* What only a command can have, and who writes it at a subpipeline counts on it. */
+static const char *const command_only[] = {"pool", "timeoutSeconds", "retries", "retryDelayMs"};
 static const char *const session_keys[] = {"id", "persist", "reuse", NULL};
 static const char *const plan_keys[] = {
     "aliases",        "defaultTarget", "default",    "primary",      "runnable", "requiresCloud",
@@ -37,10 +43,13 @@ void stage_release(struct stage *s)
                            s->cwd,
                            s->summary_hint,
                            s->session_id,
+                           s->pool,
                            s->pipeline};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     strings_free(s->plan.aliases);
+    strings_free(s->needs);
+    free(s->need);
     strings_free(s->env);
 }
 
@@ -167,19 +176,73 @@ static int read_session(struct reader *r, cJSON *session, struct stage *s)
     return reader_flag(r, session, "reuse", &s->session_reuse);
 }
 
+static int read_needs(struct reader *r, const cJSON *stage, struct stage *s)
+{
+    const cJSON *list = reader_member(stage, "needs"), *item;
+    if (!list)
+        return 0;
+    if (!cJSON_IsArray(list))
+        return reader_fail(r, list, "must be an array of stage ids");
+    size_t n = (size_t)cJSON_GetArraySize(list);
+    s->needs = calloc(n + 1, sizeof *s->needs);
+    s->need = calloc(n + 1, sizeof *s->need);
+    if (!s->needs || !s->need)
+        return reader_no_memory(r);
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsString(item))
+            return reader_fail(r, item, "must be a string");
+        s->needs[s->n_needs] = strdup(item->valuestring);
+        if (!s->needs[s->n_needs++])
+            return reader_no_memory(r);
+    }
+    return 0;
+}
+
+static int read_timeout(struct reader *r, const cJSON *stage, struct stage *s)
+{
+    const cJSON *item = reader_member(stage, "timeoutSeconds");
+    if (!item)
+        return 0;
+    double seconds = cJSON_IsNumber(item) ? item->valuedouble : 0;
+    if (!(seconds >= 0.001 && seconds <= TIMEOUT_MAX_SECONDS))
+        return reader_fail(r, item, "must be a number of seconds from 0.001 to %d",
+                           TIMEOUT_MAX_SECONDS);
+    s->timeout_ms = (int64_t)(seconds * 1000 + 0.5);
+    return 0;
+}
+
+static int read_retries(struct reader *r, const cJSON *stage, struct stage *s)
+{
+    unsigned long retries = 0, delay = RETRY_DELAY_MS;
+    if (reader_number_of(r, stage, "retries", 0, RETRIES_MAX, &retries) != 0 ||
+        reader_number_of(r, stage, "retryDelayMs", 0, RETRY_DELAY_MAX_MS, &delay) != 0)
+        return -1;
+    s->retries = (unsigned)retries;
+    s->retry_delay_ms = (int64_t)delay;
+    return 0;
+}
+
 static int read_command(struct reader *r, const cJSON *stage, struct stage *s)
 {
     if (reader_name(r, stage, "command", &s->command) != 0 ||
         reader_str(r, stage, "cwd", &s->cwd) != 0 ||
         reader_str(r, stage, "summaryHint", &s->summary_hint) != 0 ||
         reader_bool(r, stage, "allowFailure", &s->allow_failure) != 0 ||
-        read_env(r, reader_member(stage, "env"), s) != 0)
+        read_env(r, reader_member(stage, "env"), s) != 0 ||
+        reader_str(r, stage, "pool", &s->pool) != 0 || read_timeout(r, stage, s) != 0 ||
+        read_retries(r, stage, s) != 0)
         return -1;
     return read_session(r, reader_member(stage, "session"), s);
 }
 
 static int read_subpipeline(struct reader *r, const cJSON *stage, struct stage *s)
 {
+    for (size_t i = 0; i < sizeof command_only / sizeof *command_only; i++) {
+        const cJSON *item = reader_member(stage, command_only[i]);
+        if (item)
+            return reader_fail(r, item, "a subpipeline can't have it: give it to its stages");
+    }
     if (reader_name(r, stage, "pipeline", &s->pipeline) != 0)
         return -1;
     return reader_bool(r, stage, "optional", &s->optional);
@@ -206,9 +269,10 @@ int stage_read(struct reader *r, cJSON *entry, enum entry_kind kind, struct stag
 {
     bool command = kind == ENTRY_COMMAND;
     s->kind = command ? STAGE_COMMAND : STAGE_SUBPIPELINE;
+    s->pool_index = STAGE_NO_POOL;
     if (reader_keys(r, entry, command ? command_keys : subpipeline_keys) != 0 ||
         reader_name(r, entry, "id", &s->id) != 0 || reader_title(r, entry, s->id, &s->title) != 0 ||
-        read_hints(r, entry, &s->plan) != 0)
+        read_hints(r, entry, &s->plan) != 0 || read_needs(r, entry, s) != 0)
         return -1;
     return command ? read_command(r, entry, s) : read_subpipeline(r, entry, s);
 }

@@ -118,9 +118,17 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
                                   .target = options->target,
                                   .parent_run_id = options->parent_run,
                                   .approval_policy = options->approval_policy,
-                                  .watch = r->watch};
+                                  .watch = r->watch,
+                                  .pools = config->config.n_pools};
+    if (options->jobs > JOBS_MAX && options->jobs != CORCH_JOBS_CORES)
+        return err_set(e, "there can be at most %d jobs, not %u", JOBS_MAX, options->jobs);
     struct engine_limits limits = {
-        .workers = options->workers ? options->workers : 1,
+        .jobs = options->jobs == 0                ? JOBS_UNSET
+                : options->jobs == CORCH_JOBS_CORES ? JOBS_CORES
+                                                    : (int)options->jobs,
+        .keep_going = options->on_failure == CORCH_KEEP_GOING,
+        .fail_fast = options->on_failure == CORCH_FAIL_FAST,
+        .timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 0,
         .chunk_pool = options->chunk_pool && options->chunk_pool < CHUNK_POOL ? options->chunk_pool
                                                                               : CHUNK_POOL,
         .cancel_grace_ms = or_default(options->cancel_grace_ms, CANCEL_GRACE_MS),

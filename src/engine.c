@@ -1,63 +1,43 @@
-/* Owns the driving of runs: schedule, completions, subpipelines, cancellation. */
-#include "engine.h"
-
+/* Owns the driving of runs: their threads, waiting, and speaking to the persister. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "bounds.h"
 #include "clock.h"
-#include "epilogue.h"
+#include "engine_state.h"
 #include "guard.h"
+#include "jobs.h"
 #include "resume.h"
 
-/* A command under way, and its completion afterwards. */
-struct task {
-    struct job job;
-    struct live_run *run;
-    enum stage_event event;
-    struct task *next;
-};
-
-struct engine {
-    const struct config *config;
-    const struct workspace *workspace;
-    struct workspace own; /* of a resumed run, else empty */
-    struct persister *persister;
-    struct pool *pool; /* under `lock` */
-    struct cancel cancel;
-    struct outbox *outbox; /* ours: number 0 */
-    struct live_run *top, *live; /* `live`: those that have not ended, the top one included */
-    unsigned long opened; /* runs so far */
-    struct notices notices;
-    enum run_status status; /* of the top run */
-
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t changed;
-    struct task *ended; /* newest first */
-    bool nudged;        /* cancelled, or a journal failed: look around */
-    bool answered;      /* the mutation we wait for has been applied */
-    corch_part *parts;  /* strings are their own */
-    size_t n_parts;
-};
-
-static void push(struct engine *g, struct mutation *m)
+void engine_push(struct engine *g, struct mutation *m)
 {
     struct record r = {.journal = m->journal, .kind = RECORD_MUTATION, .as.mutation = m};
     r.index = (uint32_t)m->index;
     outbox_push_wait(g->outbox, &r);
 }
 
-void engine_cancel(struct engine *g, int level)
+static void wake_all(struct engine *g)
 {
-    cancel_raise(&g->cancel, level);
     pthread_mutex_lock(&g->lock);
     if (g->pool)
         pool_nudge(g->pool);
     g->nudged = true;
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
+}
+
+void engine_raise(struct engine *g, struct cancel *c, int level, enum cancel_reason reason)
+{
+    cancel_raise(c, level, reason);
+    wake_all(g);
+}
+
+void engine_cancel(struct engine *g, int level)
+{
+    engine_raise(g, &g->cancel, level, CANCEL_ASKED);
 }
 
 /* Persister thread: a run whose files can't be written any more must not run on. */
@@ -67,7 +47,7 @@ static void journal_failed(struct journal *j)
 }
 
 /* Persister or worker thread. */
-static void task_ended(struct job *job, enum stage_event event)
+void engine_task_ended(struct job *job, enum stage_event event)
 {
     struct task *t = job->context;
     struct engine *g = t->run->journal.owner;
@@ -98,21 +78,19 @@ static void applied_awaited(struct mutation *m, int error)
     pthread_mutex_unlock(&g->lock);
 }
 
-static void push_and_wait(struct engine *g, struct mutation *m)
+void engine_push_and_wait(struct engine *g, struct mutation *m)
 {
     m->applied = applied_awaited;
     m->context = g;
     g->answered = false;
-    push(g, m);
+    engine_push(g, m);
     pthread_mutex_lock(&g->lock);
     while (!g->answered)
         pthread_cond_wait(&g->changed, &g->lock);
     pthread_mutex_unlock(&g->lock);
 }
 
-/* A mutation of the driving thread. Memory for these few bytes is waited for: without them the
- * run's record would be wrong. */
-static struct mutation *new_mutation(enum mutation_kind kind, struct live_run *r, size_t index)
+struct mutation *engine_mutation(enum mutation_kind kind, struct live_run *r, size_t index)
 {
     struct mutation *m;
     while (!(m = mutation_new(kind, &r->journal)))
@@ -160,192 +138,70 @@ bool engine_part(struct engine *g, size_t i, corch_part *part)
     return found;
 }
 
-static void open_run(struct engine *g, struct live_run *r)
+/* How many commands of it run at once, and what happens when one fails. */
+static void set_limits(struct engine *g, struct live_run *r)
+{
+    struct manifest_scheduler *s = &r->journal.manifest.scheduler;
+    int jobs = g->limits.jobs != JOBS_UNSET ? g->limits.jobs : r->pipeline->jobs;
+    r->limit = jobs == JOBS_UNSET ? 0 : jobs_number(jobs);
+    r->graph.in_order = jobs == JOBS_UNSET || r->limit == 1;
+    r->graph.keep_going = r->context.keep_going = g->limits.keep_going;
+    r->graph.subpipelines_max = r->graph.in_order ? 1 : r->limit;
+    s->workers = g->workers > s->workers ? g->workers : s->workers;
+    for (size_t i = 0; i < r->pipeline->n_stages; i++) {
+        unsigned retries = r->pipeline->stages[i].retries;
+        s->retries_max = retries > s->retries_max ? retries : s->retries_max;
+    }
+}
+
+void engine_open_run(struct engine *g, struct live_run *r)
 {
     add_part(g, r);
+    set_limits(g, r);
+    cancel_init(&r->cancel, r->parent ? &r->parent->cancel : &g->cancel);
     r->journal.owner = g;
     r->journal.on_failure = journal_failed;
     r->next = g->live;
     g->live = r;
     g->opened++;
-    push_and_wait(g, new_mutation(MUTATION_OPEN, r, 0)); /* before any worker speaks of it */
+    engine_push_and_wait(g, engine_mutation(MUTATION_OPEN, r, 0)); /* before any worker speaks of it */
 }
 
-static bool start_command(struct engine *g, struct live_run *r, size_t index)
-{
-    struct task *t = calloc(1, sizeof *t);
-    if (!t)
-        return false;
-    t->run = r;
-    t->job = (struct job){.run = &r->context,
-                          .journal = &r->journal,
-                          .stage = &r->pipeline->stages[index],
-                          .index = index,
-                          .ended = task_ended,
-                          .context = t};
-    if (pool_try_add(g->pool, &t->job))
-        return true;
-    free(t);
-    return false;
-}
-
-/* Records that stage `index` of `r`, a subpipeline, is over. */
-static void end_subpipeline(struct engine *g, struct live_run *r, struct mutation *m)
-{
-    const struct stage *stage = &r->pipeline->stages[m->index];
-    bool ok = m->event == STAGE_EV_SUCCEED;
-    if (!ok)
-        m->event = stage->optional ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    r->failed |= m->event == STAGE_EV_FAIL;
-    graph_ended(&r->graph, m->index, m->event != STAGE_EV_FAIL);
-    push(g, m);
-}
-
-static void subpipeline_error(struct engine *g, struct live_run *r, size_t index, const char *why)
-{
-    struct mutation *m = new_mutation(MUTATION_STAGE_END, r, index);
-    m->event = STAGE_EV_FAIL;
-    m->summary = text_join("Sub-pipeline error: ", why, "");
-    m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
-    m->status_detail = text_join("subpipeline:", r->pipeline->stages[index].pipeline, ":error");
-    end_subpipeline(g, r, m);
-}
-
-static void start_subpipeline(struct engine *g, struct live_run *r, size_t index)
-{
-    const char *id = r->pipeline->stages[index].pipeline;
-    struct err e = {""};
-    struct mutation *m = new_mutation(MUTATION_STAGE_START, r, index);
-    push(g, m);
-    struct run_request request = {.pipeline = config_pipeline(g->config, id),
-                                  .parent_run_id = r->journal.manifest.run_id,
-                                  .watch = r->journal.watch};
-    if (!request.pipeline) {
-        err_set(&e, "Pipeline '%s' not found.", id);
-        subpipeline_error(g, r, index, e.text);
-        return;
-    }
-    struct live_run *child = run_new(g->workspace, &request, &e);
-    if (!child) {
-        subpipeline_error(g, r, index, e.text);
-        return;
-    }
-    child->parent = r;
-    child->parent_index = index;
-    open_run(g, child);
-}
-
-static void schedule(struct engine *g, struct live_run *r)
-{
-    size_t index;
-    if (cancel_level(&g->cancel) != CANCEL_NONE)
-        graph_stop(&r->graph);
-    while ((index = graph_ready(&r->graph)) != GRAPH_NONE) {
-        if (r->pipeline->stages[index].kind == STAGE_SUBPIPELINE) {
-            graph_started(&r->graph, index);
-            start_subpipeline(g, r, index);
-        } else if (start_command(g, r, index)) {
-            graph_started(&r->graph, index);
-        } else {
-            return; /* the pool is full: again when a job has ended */
-        }
-    }
-}
-
-/* How a run that is over ended: its storage first, then whether it was left unfinished. */
-static void close_run(struct engine *g, struct live_run *r)
-{
-    int error = atomic_load(&r->journal.failed);
-    bool cancelled = cancel_level(&g->cancel) != CANCEL_NONE &&
-                     (r->failed || !graph_exhausted(&r->graph));
-    struct mutation *m = new_mutation(MUTATION_CLOSE, r, 0);
-    if (error) {
-        char reason[128];
-        m->status = RUN_FAILED;
-        m->status_detail = strdup("storage:error");
-        m->run_summary_line = text_join("The files of the run can't be written: ",
-                                        strerror_r(error, reason, sizeof reason), ".");
-    } else if (cancelled) {
-        m->status = RUN_CANCELLED;
-        m->status_detail = strdup("run-canceled");
-    } else {
-        m->status = r->failed ? RUN_FAILED : RUN_SUCCEEDED;
-    }
-    push_and_wait(g, m);
-}
-
-static void unlink_live(struct engine *g, struct live_run *r)
-{
-    struct live_run **at = &g->live;
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
-}
-
-static void end_in_parent(struct engine *g, struct live_run *child, char *review)
-{
-    const struct manifest *doc = &child->journal.manifest;
-    struct mutation *m = new_mutation(MUTATION_STAGE_END, child->parent, child->parent_index);
-    m->event = doc->status == RUN_SUCCEEDED ? STAGE_EV_SUCCEED : STAGE_EV_FAIL;
-    m->summary = review;
-    m->sub_run_id = strdup(doc->run_id);
-    m->sub_pipeline_id = strdup(doc->pipeline_id);
-    m->sub_manifest = text_join(doc->artifact_root, "/manifest.json", "");
-    m->sub_status = doc->status;
-    const struct stage *stage = &child->parent->pipeline->stages[child->parent_index];
-    if (m->event == STAGE_EV_FAIL && !stage->optional) {
-        m->status_detail = text_join("subpipeline:", stage->pipeline, ":failed");
-        m->run_summary_line = text_join("Sub-pipeline '", stage->pipeline, "' failed.");
-    }
-    end_subpipeline(g, child->parent, m);
-}
-
-static void end_run(struct engine *g, struct live_run *r)
-{
-    close_run(g, r);
-    unlink_live(g, r);
-    char *review = epilogue_write(g->workspace, &r->journal, &r->plan, r->exec, &g->cancel,
-                                  &g->notices);
-    if (r->parent) {
-        end_in_parent(g, r, review);
-        run_free(r);
-    } else {
-        free(review);
-        g->status = r->journal.manifest.status;
-    }
-}
-
-static struct live_run *find_over(struct engine *g)
-{
-    struct live_run *r = g->live;
-    while (r && !graph_over(&r->graph))
-        r = r->next;
-    return r;
-}
-
-/* Schedules and ends runs until nothing more can be done without a completion. */
+/* Starts what can be started and ends what is over, until that changes nothing more. */
 static void advance(struct engine *g)
 {
-    struct live_run *over;
-    do {
-        unsigned long opened;
-        do { /* a subpipeline that was opened wants to be scheduled, too */
-            opened = g->opened;
-            for (struct live_run *r = g->live; r; r = r->next)
-                schedule(g, r);
-        } while (g->opened != opened);
-        over = find_over(g);
-        if (over)
-            end_run(g, over);
-    } while (over);
+    do
+        dispatch(g);
+    while (closing_next_run(g));
 }
 
-static struct task *wait_for_tasks(struct engine *g)
+/* When something is due without anybody telling. */
+static int64_t next_due(const struct engine *g)
+{
+    int64_t retry = g->delayed.n > 0 ? g->delayed.items[0].key : WAKE_FOREVER;
+    return retry < g->deadline_ns ? retry : g->deadline_ns;
+}
+
+/* Under the lock: sleeps until something has ended, or is due. */
+static void wait_for_change(struct engine *g)
+{
+    int64_t due = next_due(g);
+    const struct timespec until = {.tv_sec = due / 1000000000, .tv_nsec = due % 1000000000};
+    while (!g->ended && !g->nudged && clock_mono_ns() < due) {
+        if (due == WAKE_FOREVER)
+            pthread_cond_wait(&g->changed, &g->lock);
+        else
+            pthread_cond_clockwait(&g->changed, &g->lock, CLOCK_MONOTONIC, &until);
+    }
+}
+
+/* The tasks that have ended, oldest first; `*nudged`: look at the cancellation. */
+static struct task *wait_for_tasks(struct engine *g, bool *nudged)
 {
     pthread_mutex_lock(&g->lock);
-    while (!g->ended && !g->nudged)
-        pthread_cond_wait(&g->changed, &g->lock);
+    wait_for_change(g);
     struct task *newest = g->ended, *oldest = NULL;
+    *nudged = g->nudged;
     g->ended = NULL;
     g->nudged = false;
     pthread_mutex_unlock(&g->lock);
@@ -356,15 +212,6 @@ static struct task *wait_for_tasks(struct engine *g)
         newest = next;
     }
     return oldest;
-}
-
-static void note_end(struct task *t)
-{
-    struct live_run *r = t->run;
-    bool failed = t->event == STAGE_EV_FAIL;
-    bool unstarted = t->event == STAGE_EV_RESUME;
-    r->failed |= failed || unstarted;
-    graph_ended(&r->graph, t->job.index, !failed && !unstarted);
 }
 
 static void stop_threads(struct engine *g)
@@ -380,32 +227,62 @@ static void stop_threads(struct engine *g)
     g->persister = NULL;
 }
 
+static void check_time(struct engine *g)
+{
+    if (clock_mono_ns() < g->deadline_ns)
+        return;
+    g->deadline_ns = WAKE_FOREVER;
+    engine_raise(g, &g->cancel, CANCEL_TERM, CANCEL_TIMED_OUT);
+}
+
 void engine_drive(struct engine *g)
 {
-    open_run(g, g->top);
+    if (g->limits.timeout_ms > 0)
+        g->deadline_ns = clock_mono_ns() + g->limits.timeout_ms * INT64_C(1000000);
+    engine_open_run(g, g->top);
     for (advance(g); g->live; advance(g)) {
+        bool nudged;
         struct task *next;
-        for (struct task *t = wait_for_tasks(g); t; t = next) {
+        for (struct task *t = wait_for_tasks(g, &nudged); t; t = next) {
             next = t->next;
-            note_end(t);
-            free(t);
+            closing_task(g, t);
         }
+        check_time(g);
+        if (nudged)
+            dispatch_give_up(g);
     }
     stop_threads(g);
     if (g->top->journal.watch)
         watch_end(g->top->journal.watch);
 }
 
-static int start_threads(struct engine *g, const struct engine_limits *limits)
+/* Each command has two pipes, a process and a log of its own. */
+static int check_descriptors(unsigned workers, struct err *e)
 {
-    struct pool_limits pool = {.workers = limits->workers,
-                               .cancel_grace_ms = limits->cancel_grace_ms,
-                               .drain_grace_ms = limits->drain_grace_ms,
-                               .enforce_privacy = guard_enforced()};
-    if (persister_start(&g->persister, limits->workers + 1, limits->chunk_pool) != 0)
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)workers * WORKER_DESCRIPTORS + RUN_DESCRIPTORS;
+    if (workers == 1 || getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return 0;
+    return err_set(e, "%u jobs need %lu open files, and the limit is %lu: use fewer, or raise it with "
+                      "ulimit -n", workers, (unsigned long)needed, (unsigned long)limit.rlim_cur);
+}
+
+static int start_threads(struct engine *g, const struct pipeline *p, struct err *e)
+{
+    if (jobs_workers(g->config, p, g->limits.jobs, &g->workers) != 0)
+        return err_sys(e, "can't plan the run");
+    if (check_descriptors(g->workers, e) != 0)
         return -1;
+    struct pool_limits pool = {.workers = g->workers,
+                               .cancel_grace_ms = g->limits.cancel_grace_ms,
+                               .drain_grace_ms = g->limits.drain_grace_ms,
+                               .enforce_privacy = guard_enforced()};
+    if (persister_start(&g->persister, g->workers + 1, g->limits.chunk_pool) != 0)
+        return err_sys(e, "can't start the threads of a run");
     g->outbox = persister_outbox(g->persister, 0);
-    return pool_start(&g->pool, &pool, g->persister, &g->cancel);
+    return pool_start(&g->pool, &pool, g->persister) == 0
+               ? 0
+               : err_sys(e, "can't start the threads of a run");
 }
 
 static int make_top(struct engine *g, const struct run_request *request, struct err *e)
@@ -426,6 +303,15 @@ static int make_top(struct engine *g, const struct run_request *request, struct 
     return 0;
 }
 
+/* The threads first, so that a run that can't be driven is not there; but how many there are, only
+ * a run that is taken up again can say. */
+static int begin(struct engine *g, const struct run_request *request, struct err *e)
+{
+    if (!request->resume)
+        return start_threads(g, request->pipeline, e) == 0 ? make_top(g, request, e) : -1;
+    return make_top(g, request, e) == 0 ? start_threads(g, g->top->pipeline, e) : -1;
+}
+
 struct engine *engine_new(const struct config *config, const struct workspace *workspace,
                           const struct run_request *request, const struct engine_limits *limits,
                           struct err *e)
@@ -437,15 +323,14 @@ struct engine *engine_new(const struct config *config, const struct workspace *w
     }
     g->config = config;
     g->workspace = workspace;
-    g->cancel.fds[0] = g->cancel.fds[1] = -1;
+    g->limits = *limits;
+    g->deadline_ns = WAKE_FOREVER;
+    g->again_end = &g->again;
+    g->pools_used = calloc(config->n_pools + 1, sizeof *g->pools_used);
+    cancel_init(&g->cancel, NULL);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
-    if (cancel_init(&g->cancel) != 0 || start_threads(g, limits) != 0) {
-        err_sys(e, "can't start the threads of a run");
-        engine_free(g);
-        return NULL;
-    }
-    if (make_top(g, request, e) != 0) {
+    if (g->pools_used ? begin(g, request, e) : err_sys(e, "can't prepare a run")) {
         engine_free(g);
         return NULL;
     }
@@ -478,7 +363,8 @@ void engine_free(struct engine *g)
     run_free(g->top);
     if (g->workspace == &g->own)
         workspace_release(&g->own);
-    cancel_release(&g->cancel);
+    heap_release(&g->delayed);
+    free(g->pools_used);
     notices_release(&g->notices);
     for (size_t i = 0; i < g->n_parts; i++)
         release_part(&g->parts[i]);

@@ -14,8 +14,11 @@
 struct engine;
 
 struct engine_limits {
-    unsigned workers, chunk_pool;
+    int jobs; /* JOBS_UNSET: as each pipeline says */
+    bool keep_going, fail_fast;
+    unsigned chunk_pool;
     long long cancel_grace_ms, drain_grace_ms;
+    long long timeout_ms; /* of the whole run; 0: none */
 };
 
 /* How the run that was asked for ended; strings are the engine's. */

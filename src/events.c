@@ -44,11 +44,15 @@ static void end_line(struct buf *b, const struct event_context *c, int64_t wall_
     buf_addstr(b, "}\n");
 }
 
-void events_begin(struct buf *b, const struct event_context *c, int64_t wall_ms)
+void events_start(struct buf *b, const struct event_context *c, int64_t wall_ms)
 {
     begin_line(b, "command:start");
     add_key(b, "command", c->stage->command);
     end_line(b, c, wall_ms);
+}
+
+void events_begin(struct buf *b, const struct event_context *c, int64_t wall_ms)
+{
     begin_exec(b, "exec:begin", c);
     add_key(b, "command", c->stage->command);
     buf_addstr(b, ",\"args\":[]");
@@ -59,25 +63,40 @@ void events_begin(struct buf *b, const struct event_context *c, int64_t wall_ms)
     end_line(b, c, wall_ms);
 }
 
-static void add_result(struct buf *b, int exit_code, const char *signal, int64_t duration_ms)
+static void add_end(struct buf *b, const struct event_end *end)
 {
-    if (exit_code >= 0)
-        add_int(b, "exit_code", exit_code);
+    if (end->exit_code >= 0)
+        add_int(b, "exit_code", end->exit_code);
     else
         add_key(b, "exit_code", NULL);
-    add_key(b, "signal", signal);
-    add_int(b, "duration_ms", duration_ms);
+    add_key(b, "signal", end->signal);
+    add_int(b, "duration_ms", end->duration_ms);
 }
 
-void events_end(struct buf *b, const struct event_context *c, int exit_code, const char *signal,
-                bool succeeded, int64_t duration_ms, int64_t wall_ms)
+void events_end(struct buf *b, const struct event_context *c, const struct event_end *end,
+                bool succeeded, int64_t wall_ms)
 {
     begin_exec(b, "exec:end", c);
-    add_result(b, exit_code, signal, duration_ms);
+    add_end(b, end);
     add_key(b, "status", succeeded ? "succeeded" : "failed");
     end_line(b, c, wall_ms);
+}
+
+void events_retry(struct buf *b, const struct event_context *c, const char *why, int64_t delay_ms,
+                  int64_t wall_ms)
+{
+    begin_exec(b, "exec:retry", c);
+    add_int(b, "delay_ms", delay_ms);
+    add_key(b, "sandbox_state", "sandboxed");
+    add_key(b, "error_message", why);
+    end_line(b, c, wall_ms);
+}
+
+void events_ended(struct buf *b, const struct event_context *c, const struct event_end *end,
+                  int64_t wall_ms)
+{
     begin_line(b, "command:end");
-    add_result(b, exit_code, signal, duration_ms);
+    add_end(b, end);
     end_line(b, c, wall_ms);
 }
 

@@ -15,12 +15,23 @@ struct event_context {
     unsigned attempt;
 };
 
-/* command:start and exec:begin. Errors show in the buffer's `failed`. */
-void events_begin(struct buf *b, const struct event_context *c, int64_t wall_ms);
+/* How a command, or an attempt of it, ended. */
+struct event_end {
+    int exit_code;      /* -1: none */
+    const char *signal; /* NULL: none */
+    int64_t duration_ms;
+};
 
-/* exec:end and command:end. exit_code -1: none; signal NULL: none. */
-void events_end(struct buf *b, const struct event_context *c, int exit_code, const char *signal,
-                bool succeeded, int64_t duration_ms, int64_t wall_ms);
+/* command:start once for a command, then exec:begin and exec:end for each attempt, exec:retry in
+ * between, and command:end once. Errors show in the buffer's `failed`. */
+void events_start(struct buf *b, const struct event_context *c, int64_t wall_ms);
+void events_begin(struct buf *b, const struct event_context *c, int64_t wall_ms);
+void events_end(struct buf *b, const struct event_context *c, const struct event_end *end,
+                bool succeeded, int64_t wall_ms);
+void events_retry(struct buf *b, const struct event_context *c, const char *why, int64_t delay_ms,
+                  int64_t wall_ms);
+void events_ended(struct buf *b, const struct event_context *c, const struct event_end *end,
+                  int64_t wall_ms);
 
 /* command:warning: something about the capture a reader of the log must know. */
 void events_warning(struct buf *b, const struct event_context *c, const char *text,

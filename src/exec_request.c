@@ -67,7 +67,8 @@ static int fill_request(struct exec_request *x, const char *const *argv, const c
                                     .title = strdup("CLI Exec Command"),
                                     .stages = s,
                                     .n_stages = 1,
-                                    .guardrails_required = FLAG_FALSE};
+                                    .guardrails_required = FLAG_FALSE,
+                                    .jobs = JOBS_UNSET};
     *s = (struct stage){.kind = STAGE_COMMAND,
                         .id = strdup("exec"),
                         .plan = {.runnable = FLAG_UNSET,
@@ -78,7 +79,8 @@ static int fill_request(struct exec_request *x, const char *const *argv, const c
                                  .stage_requiresCloud = FLAG_UNSET},
                         .command = quote_words(argv),
                         .cwd = cwd ? strdup(cwd) : NULL,
-                        .session_reuse = FLAG_UNSET};
+                        .session_reuse = FLAG_UNSET,
+                        .pool_index = STAGE_NO_POOL};
     s->title = s->command ? text_join("Execute ", s->command, "") : NULL;
     x->argv = copy_words(argv);
     return x->pipeline.id && x->pipeline.title && s->id && s->title && x->argv && (!cwd || s->cwd)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ int journal_init(struct journal *j)
     j->open = j->dirty = j->urgent = false;
     j->dirty_ns = j->next_write_ns = j->next_beat_ns = j->failing_since_ns = 0;
     j->manifest_writes = j->heartbeat_writes = 0;
+    j->failures = 0;
     j->image = (struct buf)BUF_INIT;
     atomic_init(&j->failed, 0);
     atomic_init(&j->writing, false);
@@ -174,7 +176,20 @@ static int active_start(struct journal *j, const struct mutation *m, const char 
     return a->log_fd < 0 ? -1 : 0;
 }
 
-static void flush_decisions(struct journal *j)
+/* Between two attempts of a command its log is closed: thousands may wait for their next one. */
+static void reopen_log(struct journal *j, size_t index)
+{
+    char name[128];
+    if (!j->active[index].decision_end || j->active[index].log_fd >= 0)
+        return;
+    rundir_command_file(name, sizeof name, "commands", index + 1, j->manifest.commands[index].id,
+                        "ndjson");
+    j->active[index].log_fd = open_log(j, name);
+    if (j->active[index].log_fd < 0)
+        journal_fail(j, errno);
+}
+
+void journal_flush(struct journal *j)
 {
     if (j->decisions.len > 0 && append(j->privacy_fd, j->decisions.data, j->decisions.len) != 0)
         journal_fail(j, errno);
@@ -238,7 +253,7 @@ void journal_frame(struct journal *j, size_t index, uint64_t frame, int rule)
         note_rule(j, a, rule, j->decisions.data + from, j->decisions.len - from);
     buf_addch(&j->decisions, '\n');
     if (j->decisions.len > DECISIONS_BYTES)
-        flush_decisions(j);
+        journal_flush(j);
 }
 
 int journal_stage_start(struct journal *j, const struct mutation *m)
@@ -311,16 +326,26 @@ static int set_links(struct journal *j, const struct mutation *m)
     if (m->sub_run_id)
         rc |= manifest_add_child(doc, m->sub_run_id, m->sub_pipeline_id, m->sub_status,
                                  m->sub_manifest);
+    if (m->assignment)
+        rc |= manifest_add_assignment(doc, m->assignment);
     return rc;
+}
+
+void journal_stage_lines(struct journal *j, const struct mutation *m)
+{
+    reopen_log(j, m->index);
+    journal_append(j, m->index, m->lines, m->lines_len);
+    if (m->event == STAGE_EV_RETRY)
+        fd_close(&j->active[m->index].log_fd);
 }
 
 int journal_stage_end(struct journal *j, const struct mutation *m)
 {
+    reopen_log(j, m->index);
     if (m->lines)
         journal_append(j, m->index, m->lines, m->lines_len);
     if (m->frames > 0)
         journal_frame(j, m->index, m->frames, CHUNK_NO_RULE);
-    flush_decisions(j);
     j->manifest.frames_redacted += j->active[m->index].redacted;
     j->manifest.frames_blocked += j->active[m->index].blocked;
     active_release(&j->active[m->index]);
@@ -342,13 +367,29 @@ static void replace(char **field, const char *value)
     *field = copy;
 }
 
+/* The first failure, in time, is the run's; of the others some are in its summary. */
+static void set_reason(struct journal *j, const struct mutation *m)
+{
+    struct manifest *doc = &j->manifest;
+    bool failure = m->kind == MUTATION_STAGE_END && m->event == STAGE_EV_FAIL;
+    if (failure && m->follows)
+        return;
+    j->failures += failure;
+    if (m->status_detail && (!failure || j->failures == 1))
+        replace(&doc->status_detail, m->status_detail);
+    if (m->run_summary_line && (!failure || j->failures <= SUMMARY_FAILURES))
+        manifest_add_summary(doc, m->run_summary_line);
+    if (m->kind == MUTATION_CLOSE && j->failures > SUMMARY_FAILURES) {
+        char line[64];
+        snprintf(line, sizeof line, "%u more stages failed.", j->failures - SUMMARY_FAILURES);
+        manifest_add_summary(doc, line);
+    }
+}
+
 void journal_set_status(struct journal *j, const struct mutation *m)
 {
     struct manifest *doc = &j->manifest;
-    if (m->status_detail)
-        replace(&doc->status_detail, m->status_detail);
-    if (m->run_summary_line)
-        manifest_add_summary(doc, m->run_summary_line);
+    set_reason(j, m);
     if (m->kind == MUTATION_OPEN)
         doc->status = RUN_IN_PROGRESS;
     if (m->kind == MUTATION_CLOSE) {
@@ -389,7 +430,7 @@ void mutation_free(struct mutation *m)
         return;
     char *owned[] = {m->lines,          m->summary,       m->error_text,       m->log_path,
                      m->sub_run_id,     m->sub_pipeline_id, m->sub_manifest,   m->status_detail,
-                     m->run_summary_line};
+                     m->run_summary_line, m->assignment};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     free(m);

@@ -33,6 +33,7 @@ struct journal {
     struct buf decisions;  /* lines on their way to privacy-decisions.ndjson */
     struct buf image;         /* the printed manifest */
     struct mutation *waiting; /* applied by the next manifest write */
+    unsigned failures;        /* of stages in this session, but those that follow from another */
     bool open, dirty, urgent;
     atomic_bool writing;
     int64_t dirty_ns, next_write_ns, next_beat_ns, failing_since_ns;
@@ -43,7 +44,8 @@ struct journal {
 struct mutation {
     enum mutation_kind {
         MUTATION_OPEN,        /* the journal is the persister's from here; the run is in progress */
-        MUTATION_STAGE_START, /* applied once the manifest that says so is on disk */
+        MUTATION_STAGE_START, /* if `awaited`: applied once the manifest that says so is on disk */
+        MUTATION_STAGE_LINES, /* only `lines`, between a stage's start and its end */
         MUTATION_STAGE_END,   /* applied when the log lines are in their files; coalesced */
         MUTATION_CLOSE        /* terminal state; applied once it is on disk and synced: the journal
                                  is the driving thread's again */
@@ -58,7 +60,10 @@ struct mutation {
 
     /* Stages */
     size_t index; /* from 0 */
+    bool awaited; /* STAGE_START; if it is not, a start that can't be recorded fails the run */
     enum stage_event event;
+    bool follows;     /* a failure that is the effect of an earlier one */
+    char *assignment; /* an element of the scheduler block's assignments, or NULL */
     char *lines; /* appended to the logs before the state changes, or NULL */
     size_t lines_len;
     bool has_exit_code, spawn_error;
@@ -95,6 +100,12 @@ void journal_append(struct journal *j, size_t index, const char *lines, size_t n
  * Frames are decisions in privacy-decisions.ndjson; those with a rule are in the manifest as well, up
  * to MANIFEST_DECISIONS. */
 void journal_frame(struct journal *j, size_t index, uint64_t frame, int rule);
+
+/* Persister: writes the decisions gathered so far. */
+void journal_flush(struct journal *j);
+
+/* Persister: what an attempt of a command has to say before or after its output. */
+void journal_stage_lines(struct journal *j, const struct mutation *m);
 
 /* Persister: the effect of a stage's start or end on logs and manifest. 0, or an errno. */
 int journal_stage_start(struct journal *j, const struct mutation *m);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "guardrail.h"
 
@@ -56,6 +57,11 @@ int manifest_init(struct manifest *m, const struct pipeline *pipeline, int64_t n
         .heartbeat_ms = now_ms,
         .completed_ms = CLOCK_NEVER,
         .guardrails_required = pipeline_guardrails_required(pipeline),
+        .scheduler = {.requested_ms = now_ms,
+                      .workers = 1,
+                      .min_workers = 1,
+                      .heartbeat_seconds = HEARTBEAT_SECONDS,
+                      .stale_seconds = HEARTBEAT_STALE_SECONDS},
     };
     m->commands = calloc(pipeline->n_stages + 1, sizeof *m->commands);
     int result = m->commands ? copy(&m->pipeline_id, pipeline->id) : -1;
@@ -91,7 +97,7 @@ void manifest_release(struct manifest *m)
         release_command(&m->commands[i]);
     free(m->commands);
     struct buf *const lists[] = {&m->handles, &m->child_runs, &m->decisions, &m->resume_events,
-                                 &m->approvals};
+                                 &m->approvals, &m->scheduler.assignments};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         buf_release(lists[i]);
     cJSON_Delete(m->foreign);
@@ -170,22 +176,32 @@ int manifest_add_summary(struct manifest *m, const char *line)
 }
 
 /* Appends a printed element, whole or not at all. */
+static int append_text(struct buf *list, const char *text, size_t n)
+{
+    if (!buf_room(list, n + 1)) {
+        list->failed = false;
+        errno = ENOMEM;
+        return -1;
+    }
+    if (list->len)
+        buf_addch(list, ',');
+    buf_add(list, text, n);
+    return 0;
+}
+
 static int append_element(struct buf *list, const cJSON *element)
 {
     struct buf text = BUF_INIT;
     int result = json_print(element, false, &text);
-    if (result == 0 && !buf_room(list, text.len + 1)) {
-        list->failed = false;
-        errno = ENOMEM;
-        result = -1;
-    }
-    if (result == 0) {
-        if (list->len)
-            buf_addch(list, ',');
-        buf_add(list, text.data, text.len);
-    }
+    if (result == 0)
+        result = append_text(list, text.data, text.len);
     buf_release(&text);
     return result;
+}
+
+int manifest_add_assignment(struct manifest *m, const char *element)
+{
+    return append_text(&m->scheduler.assignments, element, strlen(element));
 }
 
 int manifest_add_handle(struct manifest *m, const char *handle_id, const char *correlation_id,

@@ -44,6 +44,13 @@ struct manifest_guardrail {
     unsigned total, succeeded, failed, skipped, other;
 };
 
+/* The threads that ran commands, and what was assigned to them. */
+struct manifest_scheduler {
+    struct buf assignments; /* printed elements, joined with commas; empty: there is no such block */
+    int64_t requested_ms;
+    unsigned workers, min_workers, retries_max, heartbeat_seconds, stale_seconds;
+};
+
 /* What a single command cost, in the original's terms. */
 struct manifest_tool {
     unsigned calls; /* 0: the run is a pipeline's, and the rest is 0 */
@@ -65,6 +72,7 @@ struct manifest {
 
     /* Printed array elements, joined with commas: they are only ever appended to. */
     struct buf handles, child_runs, decisions, resume_events, approvals;
+    struct manifest_scheduler scheduler;
     unsigned n_handles, n_child_runs, n_decisions;
     bool has_privacy; /* a command has run: the privacy block is written */
     uint64_t frames, frames_redacted, frames_blocked;
@@ -100,6 +108,9 @@ int manifest_add_handle(struct manifest *m, const char *handle_id, const char *c
 
 int manifest_add_child(struct manifest *m, const char *run_id, const char *pipeline_id,
                        enum run_status status, const char *manifest_path);
+
+/* Appends a printed element to the scheduler's assignments. */
+int manifest_add_assignment(struct manifest *m, const char *element);
 
 /* Counts guardrail commands and words the result; the summary's guardrail lines are replaced.
  * 0, or -1 (ENOMEM) with the summary as it was. */

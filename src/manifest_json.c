@@ -50,6 +50,7 @@ const struct member manifest_members[MANIFEST_MEMBERS] = {
     {"guardrails_required", M_BOOL, AT(guardrails_required)},
     {"guardrail_status", M_GUARDRAIL, WHOLE},
     {"handles", M_HANDLES, AT(handles)},
+    {"scheduler", M_SCHEDULER, WHOLE},
     {"privacy", M_PRIVACY, WHOLE},
 };
 
@@ -126,6 +127,19 @@ static void add_privacy(struct buf *out, const struct manifest *m)
              m->frames, m->frames_redacted, m->frames_blocked,
              m->frames - m->frames_redacted - m->frames_blocked);
     add_text(out, m->privacy_log_path);
+    buf_addch(out, '}');
+}
+
+static void add_scheduler(struct buf *out, const struct manifest_scheduler *s)
+{
+    buf_addstr(out, "{\"mode\":\"multi-instance\",\"requested_at\":");
+    add_time(out, s->requested_ms);
+    buf_addf(out,
+             ",\"min_instances\":%u,\"max_instances\":%u,\"recovery\":"
+             "{\"heartbeat_interval_seconds\":%u,\"missing_heartbeat_timeout_seconds\":%u,"
+             "\"max_retries\":%u},\"assignments\":",
+             s->min_workers, s->workers, s->heartbeat_seconds, s->stale_seconds, s->retries_max);
+    add_list(out, &s->assignments);
     buf_addch(out, '}');
 }
 
@@ -225,6 +239,9 @@ static void add_member(struct buf *out, struct manifest *m, const struct member 
     case M_PRIVACY:
         add_privacy(out, m);
         break;
+    case M_SCHEDULER:
+        add_scheduler(out, &m->scheduler);
+        break;
     default:
         add_plain(out, m, member);
         break;
@@ -238,6 +255,8 @@ static bool is_there(const struct manifest *m, const struct member *member)
         return m->guardrail.computed;
     case M_HANDLES:
         return m->has_privacy || m->n_handles > 0;
+    case M_SCHEDULER:
+        return m->scheduler.assignments.len > 0;
     case M_PRIVACY:
         return m->has_privacy;
     default:

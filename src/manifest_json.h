@@ -18,10 +18,11 @@ enum member_kind {
     M_FIXED,    /* `literal`; ignored when read */
     M_KEPT,     /* `literal`, unless `foreign` has another value */
     M_LIST,     /* struct buf of printed elements */
-    M_COMMANDS, /* the whole object, as are the next three */
+    M_COMMANDS, /* the whole object, as are the next four */
     M_GUARDRAIL,
     M_HANDLES,
     M_PRIVACY,
+    M_SCHEDULER,
     M_STAGE_KIND, /* of a command entry, as are the next two */
     M_STAGE_STATE,
     M_EXIT_CODE
@@ -34,7 +35,7 @@ struct member {
     const char *literal;
 };
 
-enum { MANIFEST_MEMBERS = 36, ENTRY_MEMBERS = 12 };
+enum { MANIFEST_MEMBERS = 37, ENTRY_MEMBERS = 12 };
 extern const struct member manifest_members[MANIFEST_MEMBERS];
 extern const struct member entry_members[ENTRY_MEMBERS]; /* after "index", the entry's place */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "guardrail.h"
 
@@ -237,6 +238,43 @@ static int take_privacy(const cJSON *item, struct manifest *m, const struct plac
                      &m->n_decisions, &decisions);
 }
 
+static int take_unsigned(const cJSON *object, const char *key, int64_t min, unsigned *to,
+                         const struct place *p)
+{
+    int64_t n;
+    if (take_number(object, key, min, INT32_MAX, &n, p) < 0)
+        return -1;
+    *to = (unsigned)n;
+    return 0;
+}
+
+static int take_scheduler(const cJSON *item, struct manifest *m, const struct place *p)
+{
+    struct manifest_scheduler *s = &m->scheduler;
+    *s = (struct manifest_scheduler){.requested_ms = m->started_ms,
+                                     .workers = 1,
+                                     .min_workers = 1,
+                                     .heartbeat_seconds = HEARTBEAT_SECONDS,
+                                     .stale_seconds = HEARTBEAT_STALE_SECONDS};
+    if (is_null(item))
+        return 0;
+    const struct place in = {.prefix = "scheduler.", .key = "requested_at", .e = p->e};
+    const struct place list = {.prefix = "scheduler.", .key = "assignments", .e = p->e};
+    const struct place deeper = {.prefix = "scheduler.recovery.", .e = p->e};
+    const cJSON *recovery = cJSON_GetObjectItemCaseSensitive(item, "recovery");
+    unsigned ignored = 0;
+    if (take_time(cJSON_GetObjectItemCaseSensitive(item, in.key), false, &s->requested_ms, &in) < 0 ||
+        take_unsigned(item, "min_instances", 1, &s->min_workers, &in) < 0 ||
+        take_unsigned(item, "max_instances", 1, &s->workers, &in) < 0 ||
+        take_unsigned(recovery, "heartbeat_interval_seconds", 1, &s->heartbeat_seconds, &deeper) < 0 ||
+        take_unsigned(recovery, "missing_heartbeat_timeout_seconds", 1, &s->stale_seconds,
+                      &deeper) < 0 ||
+        take_unsigned(recovery, "max_retries", 0, &s->retries_max, &deeper) < 0)
+        return -1;
+    return take_list(cJSON_GetObjectItemCaseSensitive(item, list.key), &s->assignments, &ignored,
+                     &list);
+}
+
 static int keep_foreign(const cJSON *item, struct manifest *m, const struct place *p)
 {
     if (!m->foreign)
@@ -287,6 +325,8 @@ static int take_member(const cJSON *doc, struct manifest *m, const struct member
         return take_guardrail(item, m, &p);
     case M_PRIVACY:
         return take_privacy(item, m, &p);
+    case M_SCHEDULER:
+        return take_scheduler(item, m, &p);
     default:
         return take_plain(doc, m, member, &p);
     }

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
+#include "corch.h"
+#include "environment.h"
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
     size_t least = a < b ? a : b;
@@ -110,5 +114,26 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e)
         if (rc != 0)
             return -1;
     }
+    return 0;
+}
+
+int options_jobs(const char *command, const char *text, unsigned *out, struct err *e)
+{
+    unsigned long n;
+    if (environment_number(text, &n) != 0 || n > JOBS_MAX)
+        return err_set(e, "%s: --jobs must be a number from 0 to %d, not '%s'", command, JOBS_MAX,
+                       text);
+    *out = n == 0 ? CORCH_JOBS_CORES : (unsigned)n;
+    return 0;
+}
+
+int options_timeout(const char *command, const char *text, long *out, struct err *e)
+{
+    char *end = NULL;
+    double seconds = *text >= '0' && *text <= '9' ? strtod(text, &end) : 0;
+    if (!end || *end || !(seconds >= 0.001 && seconds <= TIMEOUT_MAX_SECONDS))
+        return err_set(e, "%s: --timeout must be a number of seconds from 0.001 to %d, not '%s'",
+                       command, TIMEOUT_MAX_SECONDS, text);
+    *out = (long)(seconds * 1000 + 0.5);
     return 0;
 }

@@ -26,6 +26,11 @@ struct options {
  * and `e` names the option and what to do. */
 int options_parse(struct options *o, int argc, char **argv, struct err *e);
 
+/* The value of --jobs: a number up to JOBS_MAX, for 0 CORCH_JOBS_CORES. 0, or -1 and `e` says what is
+ * wrong. The same of --timeout: seconds, perhaps with a fraction, to milliseconds. */
+int options_jobs(const char *command, const char *text, unsigned *out, struct err *e);
+int options_timeout(const char *command, const char *text, long *out, struct err *e);
+
 /* The one of `names` (NULL-terminated) that `word` is most likely a slip of, or NULL. */
 const char *nearest_word(const char *word, const char *const *names);
 

@@ -9,7 +9,7 @@
 
 int outcome_code(const struct outcome *o)
 {
-    return o->signal ? 128 : o->exit_code;
+    return o->timed_out ? OUTCOME_TIMED_OUT : o->signal ? 128 : o->exit_code;
 }
 
 /* Length of the white space character at p as ECMAScript's trim() knows it, or 0. */
@@ -93,12 +93,22 @@ static bool add_output(struct buf *b, const char *before, const char *text)
     return true;
 }
 
+static void add_timeout(struct buf *b, const struct outcome *o)
+{
+    buf_addstr(b, "Timed out");
+    if (o->timeout_ms > 0)
+        buf_addf(b, " after %g s", (double)o->timeout_ms / 1000);
+}
+
 char *outcome_summary(const struct outcome *o, const struct stage *stage)
 {
     struct buf b = BUF_INIT;
     char name[16];
     if (stage->summary_hint && *stage->summary_hint) {
         buf_addstr(&b, stage->summary_hint);
+    } else if (o->timed_out) {
+        add_timeout(&b, o);
+        add_output(&b, " — ", o->err);
     } else if (o->signal) {
         buf_addf(&b, "Terminated with signal %s", proc_signal_name(o->signal, name));
         add_output(&b, " — ", o->err);

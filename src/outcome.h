@@ -2,17 +2,26 @@
 #ifndef CORCH_OUTCOME_H
 #define CORCH_OUTCOME_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "config.h"
 #include "json.h"
+
+#define OUTCOME_TIMED_OUT 124 /* as timeout(1) has it */
 
 struct outcome {
     int exit_code; /* -1: ended by `signal` */
     int signal;    /* 0: none */
+    bool timed_out;     /* it was ended because its time, or its run's, was over */
+    bool interrupted;   /* it was ended because its run is to end, for whatever reason */
+    int64_t timeout_ms; /* its own; 0: none, or it was the run's */
     const char *out, *err; /* the ends of its streams as text; trimmed where they are used */
     bool out_cut, err_cut; /* there was more in front of that */
 };
 
-/* What the manifest records as exit code: the command's, or 128 for any signal. */
+/* What the manifest records as exit code: the command's, 128 for any signal, or 124 if it timed out.
+ */
 int outcome_code(const struct outcome *o);
 
 /* The stage's hint if it has one; else, with at most SUMMARY_UNITS UTF-16 units of output, what

@@ -27,6 +27,7 @@ static int replace_manifest(struct journal *j)
     assert(!overlapping && "two writers of one manifest");
     (void)overlapping;
     j->manifest.updated_ms = clock_wall_ms();
+    journal_flush(j);
     int rc = manifest_print(&j->manifest, &j->image);
     if (rc == 0)
         rc = atomicfile_replace(j->dir.fd, "manifest.json", j->image.data, j->image.len, 0600,
@@ -104,7 +105,13 @@ static void apply(struct persister *p, struct mutation *m)
         break;
     case MUTATION_STAGE_START:
         error = journal_stage_start(j, m);
+        if (error != 0 && !m->awaited)
+            journal_fail(j, error);
         break;
+    case MUTATION_STAGE_LINES:
+        journal_stage_lines(j, m);
+        m->applied(m, atomic_load(&j->failed));
+        return;
     case MUTATION_STAGE_END:
         error = journal_stage_end(j, m);
         break;
@@ -113,7 +120,7 @@ static void apply(struct persister *p, struct mutation *m)
         break;
     }
     mark_dirty(j);
-    bool waits = m->kind == MUTATION_CLOSE || (m->kind == MUTATION_STAGE_START && error == 0);
+    bool waits = m->kind == MUTATION_CLOSE || (m->awaited && error == 0);
     if (waits)
         wait_for_write(j, m);
     else
@@ -151,7 +158,8 @@ static int64_t write_due(const struct journal *j)
         return WAKE_FOREVER;
     if (j->urgent && !j->failing_since_ns)
         return 0;
-    int64_t soon = j->dirty_ns + COALESCE_MS * MS;
+    bool large = j->manifest.n_commands > AWAITED_STAGES;
+    int64_t soon = j->dirty_ns + (large ? COALESCE_LARGE_MS : COALESCE_MS) * MS;
     return !j->failing_since_ns && soon > j->next_write_ns ? soon : j->next_write_ns;
 }
 

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "fd.h"
 
 struct pool_thread {
     struct pool *pool;
@@ -60,8 +63,10 @@ bool pool_try_add(struct pool *p, struct job *job)
 
 void pool_nudge(struct pool *p)
 {
-    for (unsigned i = 0; i < p->started; i++)
+    for (unsigned i = 0; i < p->started; i++) {
+        eventfd_write(p->threads[i].worker.nudge_fd, 1);
         wake_signal(&p->threads[i].worker.outbox->room);
+    }
 }
 
 void pool_stop(struct pool *p)
@@ -77,6 +82,7 @@ void pool_stop(struct pool *p)
     for (unsigned i = 0; p->threads && i < p->workers; i++) {
         guard_free(p->threads[i].worker.guards[0]);
         guard_free(p->threads[i].worker.guards[1]);
+        fd_close(&p->threads[i].worker.nudge_fd);
     }
     free(p->queue);
     free(p->threads);
@@ -93,8 +99,21 @@ static int make_guards(struct worker *w, bool enforce)
     return 0;
 }
 
-int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister,
-               struct cancel *cancel)
+static int start_worker(struct pool *p, unsigned i, const struct pool_limits *limits,
+                        struct persister *persister)
+{
+    struct pool_thread *t = &p->threads[i];
+    t->pool = p;
+    t->worker.number = i + 1;
+    t->worker.outbox = persister_outbox(persister, i + 1);
+    t->worker.cancel_grace_ms = limits->cancel_grace_ms;
+    t->worker.drain_grace_ms = limits->drain_grace_ms;
+    t->worker.nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = t->worker.nudge_fd < 0 ? errno : make_guards(&t->worker, limits->enforce_privacy);
+    return error ? error : pthread_create(&t->thread, NULL, worker_main, t);
+}
+
+int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister)
 {
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
@@ -105,16 +124,10 @@ int pool_start(struct pool **out, const struct pool_limits *limits, struct persi
     p->queue = calloc(p->workers, sizeof(struct job *));
     p->threads = calloc(p->workers, sizeof *p->threads);
     int error = p->queue && p->threads ? 0 : ENOMEM;
+    for (unsigned i = 0; p->threads && i < p->workers; i++)
+        p->threads[i].worker.nudge_fd = -1;
     for (unsigned i = 0; error == 0 && i < p->workers; i++) {
-        struct pool_thread *t = &p->threads[i];
-        t->pool = p;
-        t->worker.outbox = persister_outbox(persister, i + 1);
-        t->worker.cancel = cancel;
-        t->worker.cancel_grace_ms = limits->cancel_grace_ms;
-        t->worker.drain_grace_ms = limits->drain_grace_ms;
-        error = make_guards(&t->worker, limits->enforce_privacy);
-        if (error == 0)
-            error = pthread_create(&t->thread, NULL, worker_main, t);
+        error = start_worker(p, i, limits, persister);
         p->started += error == 0;
     }
     if (error != 0) {

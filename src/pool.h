@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 
-#include "cancel.h"
 #include "persister.h"
 #include "worker.h"
 
@@ -20,14 +19,14 @@ struct pool_limits {
 };
 
 /* Starts the threads. 0, or -1 with errno and nothing left. */
-int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister,
-               struct cancel *cancel);
+int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister);
 
 /* Queues a job; false if as many as there are workers are waiting already (try again when a job has
  * ended). Any thread. */
 bool pool_try_add(struct pool *p, struct job *job);
 
-/* Wakes workers that sleep for a chunk buffer, after the cancel level was raised. Any thread. */
+/* Has all workers look at the cancellation of their jobs again, also those that sleep for a chunk
+ * buffer. Any thread. */
 void pool_nudge(struct pool *p);
 
 /* Lets the queue run empty, joins the threads, frees everything. */

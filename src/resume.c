@@ -120,8 +120,8 @@ static int reset(struct live_run *r, const struct resume_request *request)
         m->commands[i].ran = false;
         if (manifest_stage_event(m, i, STAGE_EV_RESUME, now) != 0)
             return -1;
-        if (m->commands[i].state != STAGE_PENDING && graph_keep(&r->graph, i) != 0)
-            return -1;
+        if (m->commands[i].state != STAGE_PENDING)
+            graph_keep(&r->graph, i);
     }
     return m->resume_events.failed || !m->status_detail || !m->privacy_log_path ? -1 : 0;
 }
@@ -184,10 +184,10 @@ static int match(struct live_run *r, const struct config *config,
     return plan_build(r->pipeline, target, &r->plan) == 0 ? 0 : err_sys(e, "can't plan the run");
 }
 
-static int prepare(struct live_run *r, const struct workspace *own,
+static int prepare(struct live_run *r, const struct workspace *own, size_t pools,
                    const struct resume_request *request, struct err *e)
 {
-    if (run_prepare(r, own, e) != 0)
+    if (run_prepare(r, own, pools, e) != 0)
         return -1;
     errno = ENOMEM;
     if (reset(r, request) != 0)
@@ -218,7 +218,7 @@ struct live_run *run_resume(const struct workspace *w, const struct config *conf
         owned = rc == 0;
     }
     if (rc == 0)
-        rc = prepare(r, own, request, e);
+        rc = prepare(r, own, config->n_pools, request, e);
     if (rc == 0)
         return r;
     run_free(r);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "environment.h"
 #include "guard.h"
@@ -88,10 +89,10 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
     r->lock_fd = run_lock(r->journal.dir.fd);
     if (r->lock_fd < 0)
         return err_sys(e, "can't lock %s", r->journal.dir.path);
-    return run_prepare(r, w, e);
+    return run_prepare(r, w, request->pools, e);
 }
 
-int run_prepare(struct live_run *r, const struct workspace *w, struct err *e)
+int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, struct err *e)
 {
     const struct manifest *m = &r->journal.manifest;
     if (journal_init(&r->journal) != 0)
@@ -105,7 +106,9 @@ int run_prepare(struct live_run *r, const struct workspace *w, struct err *e)
     r->context.exec = r->exec != NULL;
     r->context.enforce_privacy = r->journal.manifest.privacy_enforce = guard_enforced();
     r->context.mirror_streams = environment_says_yes("CODEX_ORCHESTRATOR_EMIT_COMMAND_STREAMS");
-    graph_init(&r->graph, r->pipeline->n_stages);
+    r->context.await_start = r->pipeline->n_stages <= AWAITED_STAGES;
+    if (graph_init(&r->graph, r->pipeline, pools) != 0)
+        return err_sys(e, "can't prepare run %s", m->run_id);
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct run_request {
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
     const struct exec_request *exec; /* not NULL: a single command, see exec_request.h */
+    size_t pools; /* of the configuration */
     const struct resume_request *resume; /* not NULL: an earlier run instead, see resume.h */
 };
 
@@ -33,7 +34,11 @@ struct live_run {
     struct run_context context;
     const struct exec_request *exec; /* not NULL: a single command */
     int lock_fd;                     /* see run_lock.h; held until run_free */
-    bool failed;                     /* a stage failed that may not */
+    struct cancel cancel;
+    unsigned limit, busy; /* commands of it and its subpipelines: at once (0: no limit of its own),
+                             and queued or running */
+    bool failed;          /* a stage failed that may not */
+    bool failed_itself;   /* and not as an effect of something else */
 };
 
 /* Makes the run's folder, manifest and environment; nothing is opened or started. NULL on failure,
@@ -43,7 +48,7 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
 /* The steps of it that a resumed run shares: an empty live run, and, once its manifest, folder and
  * plan are set, its files and environment. */
 struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch, struct err *e);
-int run_prepare(struct live_run *r, const struct workspace *w, struct err *e);
+int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, struct err *e);
 
 void run_free(struct live_run *r); /* its journal must not be open */
 

@@ -6,15 +6,16 @@
 
 #define NEVER (-1)
 
-/* Columns: start, succeed, fail, excuse, resume. A pending stage fails without having run when
- * its start can't be recorded; an excused one is "skipped", as in the original. A resumed run
+/* Columns: start, succeed, fail, excuse, resume, retry. A pending stage fails without having run
+ * when its start can't be recorded; an excused one is "skipped", as in the original. A resumed run
  * starts failed and interrupted stages again and keeps what succeeded or was skipped. */
 static const signed char table[STAGE_STATES][STAGE_EVENTS] = {
-    [STAGE_PENDING] = {STAGE_RUNNING, NEVER, STAGE_FAILED, STAGE_SKIPPED, STAGE_PENDING},
-    [STAGE_RUNNING] = {NEVER, STAGE_SUCCEEDED, STAGE_FAILED, STAGE_SKIPPED, STAGE_PENDING},
-    [STAGE_SUCCEEDED] = {NEVER, NEVER, NEVER, NEVER, STAGE_SUCCEEDED},
-    [STAGE_FAILED] = {NEVER, NEVER, NEVER, NEVER, STAGE_PENDING},
-    [STAGE_SKIPPED] = {NEVER, NEVER, NEVER, NEVER, STAGE_SKIPPED},
+    [STAGE_PENDING] = {STAGE_RUNNING, NEVER, STAGE_FAILED, STAGE_SKIPPED, STAGE_PENDING, NEVER},
+    [STAGE_RUNNING] = {NEVER, STAGE_SUCCEEDED, STAGE_FAILED, STAGE_SKIPPED, STAGE_PENDING,
+                       STAGE_RUNNING},
+    [STAGE_SUCCEEDED] = {NEVER, NEVER, NEVER, NEVER, STAGE_SUCCEEDED, NEVER},
+    [STAGE_FAILED] = {NEVER, NEVER, NEVER, NEVER, STAGE_PENDING, NEVER},
+    [STAGE_SKIPPED] = {NEVER, NEVER, NEVER, NEVER, STAGE_SKIPPED, NEVER},
 };
 
 static const char *const names[STAGE_STATES] = {"pending", "running", "succeeded", "failed",

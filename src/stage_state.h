@@ -12,9 +12,10 @@ enum stage_event {
     STAGE_EV_SUCCEED, /* exit code 0, or the child run succeeded */
     STAGE_EV_FAIL,    /* anything else */
     STAGE_EV_EXCUSE,  /* it failed, but allowFailure or optional says that is fine */
-    STAGE_EV_RESUME   /* its run is taken up again */
+    STAGE_EV_RESUME,  /* its run is taken up again */
+    STAGE_EV_RETRY    /* an attempt failed, and another will follow */
 };
-enum { STAGE_EVENTS = STAGE_EV_RESUME + 1 };
+enum { STAGE_EVENTS = STAGE_EV_RETRY + 1 };
 
 /* Puts the next state into `*state` and returns 0, or returns -1 and leaves it if the event can't
  * happen in that state. */

@@ -8,18 +8,17 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "ending.h"
 #include "environment.h"
 #include "events.h"
-#include "ids.h"
 #include "outcome.h"
 #include "proc.h"
 #include "rundir.h"
 
-/* One execution of one command; on the worker's stack. */
+/* One attempt; on the worker's stack. */
 struct execution {
     struct worker *worker;
     struct job *job;
-    char handle_id[ID_UUID_LEN + 1], correlation_id[ID_UUID_LEN + 1], session_id[ID_UUID_LEN + 1];
     struct event_context events;
     int64_t begin_ms, begin_ns;
     sem_t recorded; /* posted when the start is on disk */
@@ -40,24 +39,33 @@ static void set_lines(struct mutation *m, struct buf *lines)
     m->lines = buf_detach(lines);
 }
 
+static void begin_first(struct attempts *a)
+{
+    id_uuid(a->handle_id);
+    id_uuid(a->correlation_id);
+    id_uuid(a->session_id);
+    a->begin_ms = clock_wall_ms();
+    a->begin_ns = clock_mono_ns();
+}
+
 static void init_execution(struct execution *x, struct worker *w, struct job *job)
 {
     const struct stage *stage = job->stage;
+    struct attempts *a = &job->attempts;
+    if (a->number++ == 0)
+        begin_first(a);
     x->worker = w;
     x->job = job;
-    id_uuid(x->handle_id);
-    id_uuid(x->correlation_id);
-    id_uuid(x->session_id);
     x->events = (struct event_context){
-        .correlation_id = x->correlation_id,
-        .session_id = stage->session_id ? stage->session_id : x->session_id,
+        .correlation_id = a->correlation_id,
+        .session_id = stage->session_id ? stage->session_id : a->session_id,
         .cwd = stage->cwd ? stage->cwd : job->run->root,
         .stage = stage,
         .index = job->index + 1,
-        .attempt = 1,
+        .attempt = a->number,
     };
-    x->begin_ms = clock_wall_ms();
-    x->begin_ns = clock_mono_ns();
+    x->begin_ms = a->number == 1 ? a->begin_ms : clock_wall_ms();
+    x->begin_ns = a->number == 1 ? a->begin_ns : clock_mono_ns();
     x->record_error = 0;
 }
 
@@ -70,31 +78,54 @@ static void start_recorded(struct mutation *m, int error)
     sem_post(&x->recorded);
 }
 
-/* Has "running" and the first log lines put on disk before the command starts. 0, or an errno. */
-static int record_start(struct execution *x)
+/* Persister thread: nobody waits. A journal that failed says so itself. */
+static void line_recorded(struct mutation *m, int error)
 {
-    struct job *job = x->job;
-    struct mutation *m = mutation_new(MUTATION_STAGE_START, job->journal);
-    if (!m)
-        return ENOMEM;
-    struct buf lines = BUF_INIT, path = BUF_INIT;
+    (void)error;
+    mutation_free(m);
+}
+
+static int fill_start(const struct execution *x, struct mutation *m)
+{
+    const struct job *job = x->job;
+    struct buf path = BUF_INIT;
     char name[128];
     rundir_command_file(name, sizeof name, "commands", job->index + 1, job->stage->id, "ndjson");
     buf_addf(&path, "%s/%s", job->run->dir_rel, name);
+    m->log_path = buf_detach(&path);
+    memcpy(m->handle_id, job->attempts.handle_id, sizeof job->attempts.handle_id);
+    return m->log_path ? 0 : -1;
+}
+
+/* Has the first log lines of the attempt, and with the first one "running", written before the
+ * command starts; waits for that where the run has it so. 0, or an errno. */
+static int record_start(struct execution *x)
+{
+    struct job *job = x->job;
+    bool first = job->attempts.number == 1, waits = first && job->run->await_start;
+    struct mutation *m =
+        mutation_new(first ? MUTATION_STAGE_START : MUTATION_STAGE_LINES, job->journal);
+    struct buf lines = BUF_INIT;
+    if (!m)
+        return ENOMEM;
+    if (first)
+        events_start(&lines, &x->events, x->begin_ms);
     events_begin(&lines, &x->events, x->begin_ms);
     m->index = job->index;
     m->now_ms = x->begin_ms;
-    m->log_path = buf_detach(&path);
-    set_lines(m, &lines);
-    memcpy(m->handle_id, x->handle_id, sizeof x->handle_id);
-    m->applied = start_recorded;
+    m->awaited = waits;
+    m->applied = waits ? start_recorded : line_recorded;
     m->context = x;
-    if (!m->log_path || !m->lines) {
+    set_lines(m, &lines);
+    if (!m->lines || (first && fill_start(x, m) != 0)) {
         mutation_free(m);
         return ENOMEM;
     }
-    sem_init(&x->recorded, 0, 0);
+    if (waits)
+        sem_init(&x->recorded, 0, 0);
     push_mutation(x->worker->outbox, m);
+    if (!waits)
+        return 0;
     while (sem_wait(&x->recorded) != 0)
         continue;
     sem_destroy(&x->recorded);
@@ -142,22 +173,31 @@ static int spawn(struct execution *x, struct proc *p, char **why)
 static void capture(struct execution *x, struct proc *p, struct capture *c)
 {
     struct worker *w = x->worker;
-    bool enforce = x->job->run->enforce_privacy;
+    struct job *job = x->job;
+    bool enforce = job->run->enforce_privacy;
     stream_reset(&w->streams[0], "stdout", w->guards[0], enforce);
     stream_reset(&w->streams[1], "stderr", w->guards[1], enforce);
     *c = (struct capture){
         .proc = p,
         .streams = w->streams,
         .outbox = w->outbox,
-        .journal = x->job->journal,
-        .cancel = w->cancel,
+        .journal = job->journal,
+        .cancel = job->cancel,
+        .nudge_fd = w->nudge_fd,
+        .deadline_ns = job->stage->timeout_ms > 0
+                           ? clock_mono_ns() + job->stage->timeout_ms * INT64_C(1000000)
+                           : WAKE_FOREVER,
         .cancel_grace_ms = w->cancel_grace_ms,
         .drain_grace_ms = w->drain_grace_ms,
-        .mirror = x->job->run->mirror_streams,
-        .context = {.attempt = 1, .index = x->job->index + 1},
+        .mirror = job->run->mirror_streams,
+        .context = {.attempt = job->attempts.number,
+                    .index = job->index + 1,
+                    .sequence = job->attempts.sequence},
     };
-    memcpy(c->context.correlation_id, x->correlation_id, sizeof x->correlation_id);
+    memcpy(c->context.correlation_id, job->attempts.correlation_id,
+           sizeof job->attempts.correlation_id);
     capture_run(c);
+    job->attempts.sequence = c->context.sequence;
 }
 
 /* Persister thread: everything about the command is in its files. */
@@ -170,105 +210,111 @@ static void end_recorded(struct mutation *m, int error)
     job->ended(job, event);
 }
 
-/* What the run's manifest says because of this stage. */
-static void set_run_effect(struct mutation *m, const struct job *job)
+static int64_t ms_since(int64_t begin_ns)
 {
-    const struct stage *stage = job->stage;
-    bool failed = m->event == STAGE_EV_FAIL;
-    if (job->run->exec) {
-        m->status_detail = failed ? strdup("exec-failed") : NULL;
-        m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
-        return;
-    }
-    if (!failed)
-        return;
-    m->status_detail = text_join("stage:", stage->id, m->spawn_error ? ":error" : ":failed");
-    if (m->spawn_error) {
-        m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
-        return;
-    }
-    struct buf b = BUF_INIT;
-    buf_addf(&b, "Stage '%s' failed with exit code %d.", stage->title, m->exit_code);
-    m->run_summary_line = buf_detach(&b);
+    return (clock_mono_ns() - begin_ns) / 1000000;
 }
 
-/* The content of errors/NN-id.json, or NULL. */
-static char *error_document(const struct execution *x, const struct outcome *o, int64_t now_ms)
+/* The command's own end line: of all attempts. */
+static void add_ended(const struct execution *x, struct buf *lines, struct event_end end,
+                      int64_t now_ms)
 {
-    const struct run_context *run = x->job->run;
-    struct buf text = BUF_INIT;
-    cJSON *doc = json_new();
-    json_str(doc, "run_id", run->run_id);
-    json_str(doc, "task_id", run->task_id);
-    json_int(doc, "command_index", (int64_t)x->events.index);
-    json_str(doc, "command_id", x->job->stage->id);
-    json_str(doc, "command", x->job->stage->command);
-    json_str(doc, "reason", "command-failed");
-    json_add(doc, "details", outcome_details(o));
-    json_time(doc, "created_at", now_ms);
-    int rc = json_print(doc, true, &text);
-    buf_addch(&text, '\n');
-    cJSON_Delete(doc);
-    if (rc != 0)
-        buf_release(&text);
-    return rc == 0 ? buf_detach(&text) : NULL;
-}
-
-/* Fills the parts of the end that come from the exit status and the streams' tails. */
-static void set_outcome(struct execution *x, struct mutation *m, struct outcome *o)
-{
-    const struct stage *stage = x->job->stage;
-    char *out = tail_text(&x->worker->streams[0].tail), *err = tail_text(&x->worker->streams[1].tail);
-    o->out = out ? out : "";
-    o->err = err ? err : "";
-    o->out_cut = x->worker->streams[0].tail.total > TAIL_BYTES;
-    o->err_cut = x->worker->streams[1].tail.total > TAIL_BYTES;
-    bool succeeded = o->signal == 0 && o->exit_code == 0;
-    m->event = succeeded ? STAGE_EV_SUCCEED : stage->allow_failure ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    m->has_exit_code = true;
-    m->exit_code = outcome_code(o);
-    m->signal = o->signal;
-    m->summary = outcome_summary(o, stage);
-    if (m->event == STAGE_EV_FAIL)
-        m->error_text = error_document(x, o, m->now_ms);
-    set_run_effect(m, x->job);
-    free(out);
-    free(err);
-}
-
-static void set_handle(const struct execution *x, struct mutation *m, uint64_t chunks)
-{
-    memcpy(m->handle_id, x->handle_id, sizeof x->handle_id);
-    memcpy(m->correlation_id, x->correlation_id, sizeof x->correlation_id);
-    m->frames = chunks + 2; /* begin and end */
-    m->handle_ms = x->begin_ms;
+    end.duration_ms = ms_since(x->job->attempts.begin_ns);
+    events_ended(lines, &x->events, &end, now_ms);
 }
 
 /* Pushes the end; the job is its submitter's again once that has been applied. */
 static void record_end(struct execution *x, struct mutation *m, struct buf *lines)
 {
+    struct job *job = x->job;
     set_lines(m, lines);
-    m->index = x->job->index;
-    m->applied = end_recorded;
-    m->context = x->job;
+    if (m->event == STAGE_EV_FAIL && !job->run->keep_going)
+        cancel_halt(job->cancel); /* before any worker can take another job of the run */
+    ending_assign(m, job, x->worker->number, x->begin_ms);
     push_mutation(x->worker->outbox, m);
 }
 
-static int64_t elapsed_ms(const struct execution *x)
+/* Pushes what there is to say about an attempt that failed, and keeps `m`, which is how the command
+ * ends if nobody tries again. False: memory is short, and there is no further attempt. */
+static bool record_retry(struct execution *x, struct mutation *m, struct buf *lines,
+                         struct event_end end)
 {
-    return (clock_mono_ns() - x->begin_ns) / 1000000;
+    struct job *job = x->job;
+    struct mutation *said = mutation_new(MUTATION_STAGE_LINES, job->journal);
+    struct buf last = BUF_INIT;
+    uint32_t random;
+    char hex[9];
+    if (!said)
+        return false;
+    id_hex(hex, 8);
+    random = (uint32_t)strtoul(hex, NULL, 16);
+    job->retry_ms = retry_delay_ms(job->stage, job->attempts.number, random);
+    events_retry(lines, &x->events, m->summary, job->retry_ms, m->now_ms);
+    add_ended(x, &last, end, m->now_ms);
+    set_lines(m, &last);
+    ending_assign(m, job, x->worker->number, x->begin_ms);
+    ending_requeue(m, job, x->begin_ms);
+    job->end = m;
+    said->event = STAGE_EV_RETRY;
+    said->index = job->index;
+    said->applied = end_recorded;
+    said->context = job;
+    set_lines(said, lines);
+    push_mutation(x->worker->outbox, said);
+    return true;
+}
+
+static void conclude(struct execution *x, struct mutation *m, struct buf *lines,
+                     struct event_end end)
+{
+    const struct job *job = x->job;
+    bool again = x->record_error == 0 && m->event != STAGE_EV_SUCCEED && job->attempts.number <= job->stage->retries &&
+                 cancel_level(job->cancel) == CANCEL_NONE;
+    if (again && record_retry(x, m, lines, end))
+        return;
+    if (x->record_error == 0)
+        add_ended(x, lines, end, m->now_ms);
+    record_end(x, m, lines);
 }
 
 static void end_unstarted(struct execution *x, struct mutation *m, char *why)
 {
     struct buf lines = BUF_INIT;
-    m->spawn_error = true;
-    m->event = STAGE_EV_FAIL;
-    m->summary = why;
-    set_run_effect(m, x->job);
+    struct event_end end = {-1, NULL, ms_since(x->begin_ns)};
+    m->now_ms = clock_wall_ms();
+    ending_unstarted(m, x->job, why);
     if (x->record_error == 0)
-        events_end(&lines, &x->events, -1, NULL, false, elapsed_ms(x), m->now_ms);
-    record_end(x, m, &lines);
+        events_end(&lines, &x->events, &end, false, m->now_ms);
+    conclude(x, m, &lines, end);
+}
+
+/* What a reader of the log must know of the capture. */
+static void add_warnings(const struct execution *x, const struct capture *c, struct buf *lines,
+                         int64_t now_ms)
+{
+    if (c->timed_out)
+        events_warning(lines, &x->events, "timed out: the command was asked to end", now_ms);
+    if (c->left_open)
+        events_warning(lines, &x->events,
+                       "output left open: the command has exited, but another process still holds "
+                       "its stdout or stderr; what it prints from here on is not captured",
+                       now_ms);
+    if (x->worker->streams[0].guard_lost || x->worker->streams[1].guard_lost)
+        events_warning(lines, &x->events, "the privacy guard failed: output was not looked at",
+                       now_ms);
+}
+
+/* Why it ended, if it was not by itself, and the ends of what it printed. */
+static void fill_outcome(struct execution *x, const struct capture *c, struct outcome *o)
+{
+    struct job *job = x->job;
+    enum cancel_reason reason = cancel_reason(job->cancel);
+    o->interrupted = c->level != CANCEL_NONE && !c->timed_out;
+    o->timed_out = c->timed_out || (o->interrupted && reason == CANCEL_TIMED_OUT);
+    o->timeout_ms = c->timed_out ? job->stage->timeout_ms : 0;
+    job->follows = o->interrupted && reason != CANCEL_ASKED;
+    o->out_cut = x->worker->streams[0].tail.total > TAIL_BYTES;
+    o->err_cut = x->worker->streams[1].tail.total > TAIL_BYTES;
 }
 
 static void run_command(struct execution *x, struct mutation *m)
@@ -277,7 +323,6 @@ static void run_command(struct execution *x, struct mutation *m)
     struct capture c;
     char *why = NULL, name[16];
     if (spawn(x, &p, &why) != 0) {
-        m->now_ms = clock_wall_ms();
         end_unstarted(x, m, why);
         return;
     }
@@ -286,36 +331,41 @@ static void run_command(struct execution *x, struct mutation *m)
     capture(x, &p, &c);
     proc_reap(&p, &o.exit_code, &o.signal);
     m->now_ms = clock_wall_ms();
-    set_outcome(x, m, &o);
-    set_handle(x, m, c.context.sequence);
-    if (c.left_open)
-        events_warning(&lines, &x->events,
-                       "output left open: the command has exited, but another process still holds "
-                       "its stdout or stderr; what it prints from here on is not captured",
-                       m->now_ms);
-    if (x->worker->streams[0].guard_lost || x->worker->streams[1].guard_lost)
-        events_warning(&lines, &x->events, "the privacy guard failed: output was not looked at",
-                       m->now_ms);
-    events_end(&lines, &x->events, o.signal ? -1 : o.exit_code,
-               o.signal ? proc_signal_name(o.signal, name) : NULL, o.signal == 0 && o.exit_code == 0,
-               elapsed_ms(x), m->now_ms);
-    record_end(x, m, &lines);
+    fill_outcome(x, &c, &o);
+    char *out = tail_text(&x->worker->streams[0].tail), *err = tail_text(&x->worker->streams[1].tail);
+    o.out = out ? out : "";
+    o.err = err ? err : "";
+    ending_executed(m, x->job, &o);
+    free(out);
+    free(err);
+    struct event_end end = {o.signal ? -1 : o.exit_code,
+                            o.signal ? proc_signal_name(o.signal, name) : NULL,
+                            ms_since(x->begin_ns)};
+    add_warnings(x, &c, &lines, m->now_ms);
+    events_end(&lines, &x->events, &end, m->event == STAGE_EV_SUCCEED, m->now_ms);
+    conclude(x, m, &lines, end);
 }
 
 void worker_run(struct worker *w, struct job *job)
 {
     struct execution x;
-    if (cancel_level(w->cancel) != CANCEL_NONE) {
+    bool first = job->attempts.number == 0;
+    if (first ? cancel_halted(job->cancel) : cancel_level(job->cancel) != CANCEL_NONE) {
         job->ended(job, STAGE_EV_RESUME);
         return;
     }
-    init_execution(&x, w, job);
     /* Allocated first: once the command has run its end must be sayable. */
     struct mutation *end = mutation_new(MUTATION_STAGE_END, job->journal);
     if (!end) {
         job->ended(job, STAGE_EV_RESUME);
         return;
     }
+    mutation_free(job->end);
+    job->end = NULL;
+    end->index = job->index;
+    end->applied = end_recorded;
+    end->context = job;
+    init_execution(&x, w, job);
     x.record_error = record_start(&x);
     if (x.record_error == 0) {
         run_command(&x, end);
@@ -324,4 +374,17 @@ void worker_run(struct worker *w, struct job *job)
     char reason[128];
     end_unstarted(&x, end, text_join("Execution error: can't record its start: ",
                                        strerror_r(x.record_error, reason, sizeof reason), ""));
+}
+
+struct mutation *job_take_end(struct job *job)
+{
+    struct mutation *m = job->end;
+    job->end = NULL;
+    return m;
+}
+
+void job_release(struct job *job)
+{
+    mutation_free(job->end);
+    buf_release(&job->attempts.printed);
 }

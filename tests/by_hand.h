@@ -260,6 +260,7 @@ static inline int close_run(struct fixture *f, struct journal *j)
 static inline struct mutation *start_of(struct fixture *f, size_t index, const char *lines)
 {
     struct mutation *m = mutation(f->j, MUTATION_STAGE_START, index);
+    m->awaited = true;
     m->log_path = strdup("log");
     m->lines = strdup(lines);
     m->lines_len = strlen(lines);

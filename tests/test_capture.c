@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ struct fixture {
     struct wake wake; /* the persister's */
     struct outbox outbox;
     struct cancel cancel;
+    int nudge_fd;
     struct stream streams[2];
     struct proc proc;
     int pipe; /* stdout's reading end, which is the capture's while it runs */
@@ -58,11 +60,15 @@ static int setup(void **state)
     assert_int_equal(mkfifo(f->fifo, 0600), 0);
     wake_init(&f->wake);
     assert_int_equal(outbox_init(&f->outbox, &f->wake, 1), 0);
-    assert_int_equal(cancel_init(&f->cancel), 0);
+    cancel_init(&f->cancel, NULL);
+    f->nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(f->nudge_fd >= 0);
     f->capture = (struct capture){.proc = &f->proc,
                                   .streams = f->streams,
                                   .outbox = &f->outbox,
                                   .cancel = &f->cancel,
+                                  .nudge_fd = f->nudge_fd,
+                                  .deadline_ns = WAKE_FOREVER,
                                   .cancel_grace_ms = PATIENCE_MS,
                                   .drain_grace_ms = PATIENCE_MS,
                                   .context = {.correlation_id = "c", .attempt = 1, .index = 1}};
@@ -74,12 +80,20 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     clock_inject(NULL, NULL);
-    cancel_release(&f->cancel);
+    close(f->nudge_fd);
     outbox_release(&f->outbox);
     buf_release(&f->out);
     tmpdir_remove(f->dir);
     free(f);
     return 0;
+}
+
+/* As a pool does it. */
+static void ask_to_end(struct fixture *f, int level)
+{
+    cancel_raise(&f->cancel, level, CANCEL_ASKED);
+    eventfd_write(f->nudge_fd, 1);
+    wake_signal(&f->outbox.room);
 }
 
 static void *capture_main(void *arg)
@@ -235,8 +249,7 @@ static void test_capture__is_cancelled_while_the_pool_is_empty(void **state)
     start(f, "exec $MISBEHAVE lines 1000000000");
     while (in_pipe(f) < fcntl(f->pipe, F_GETPIPE_SZ) / 10 * 9)
         sched_yield();
-    cancel_raise(&f->cancel, CANCEL_TERM);
-    wake_signal(&f->outbox.room);
+    ask_to_end(f, CANCEL_TERM);
     assert_true(readable(f->proc.pidfd)); /* it has exited, although nothing was read */
     outbox_give(&f->outbox, held);
     assert_int_equal(finish(f, &code), SIGTERM);
@@ -289,7 +302,7 @@ static void test_capture__kills_who_ignores_the_cancellation_and_holds_the_pipe(
     f->capture.drain_grace_ms = 1; /* sooner: but the cancelled have their own grace time */
     start(f, "exec 9>$FIFO; $MISBEHAVE ignore-term & wait");
     consume(f, "ready\n");
-    cancel_raise(&f->cancel, CANCEL_TERM);
+    ask_to_end(f, CANCEL_TERM);
     assert_int_equal(finish(f, &code), SIGTERM);
     assert_all_dead(fifo);
 }
@@ -302,7 +315,7 @@ static void test_capture__reads_what_the_cancelled_say_in_their_grace_time(void 
     f->capture.drain_grace_ms = 0;
     start(f, "(trap 'read go <$FIFO; echo saved; exit' TERM; echo ready; sleep 600 & wait) & wait");
     consume(f, "ready\n");
-    cancel_raise(&f->cancel, CANCEL_TERM);
+    ask_to_end(f, CANCEL_TERM);
     assert_true(readable(f->proc.pidfd));
     assert_int_equal(write(fifo, "go\n", 3), 3);
     assert_int_equal(finish(f, &code), SIGTERM);
@@ -317,7 +330,7 @@ static void test_capture__kills_who_ignores_the_cancellation_and_let_go_of_the_p
     int code, fifo = open_fifo(f);
     start(f, "exec 9>$FIFO; (trap '' TERM; echo ready; exec $MISBEHAVE hold) & wait");
     consume(f, "ready\n");
-    cancel_raise(&f->cancel, CANCEL_TERM);
+    ask_to_end(f, CANCEL_TERM);
     assert_int_equal(finish(f, &code), SIGTERM);
     assert_all_dead(fifo);
 }
@@ -328,10 +341,34 @@ static void test_capture__kills_at_once_when_asked_to(void **state)
     int code, fifo = open_fifo(f);
     start(f, "exec 9>$FIFO; exec $MISBEHAVE ignore-term");
     consume(f, "ready\n");
-    cancel_raise(&f->cancel, CANCEL_TERM);
-    cancel_raise(&f->cancel, CANCEL_KILL);
+    ask_to_end(f, CANCEL_TERM);
+    ask_to_end(f, CANCEL_KILL);
     assert_int_equal(finish(f, &code), SIGKILL);
     assert_all_dead(fifo);
+}
+
+/* The time is over when it starts: the command ignores SIGTERM, and dies of what follows. */
+static void test_capture__ends_a_command_whose_time_is_over(void **state)
+{
+    struct fixture *f = *state;
+    int code;
+    f->capture.cancel_grace_ms = 20;
+    f->capture.deadline_ns = clock_mono_ns() + 1;
+    start(f, "trap '' TERM; exec $MISBEHAVE ignore-term");
+    int signal = finish(f, &code);
+    assert_true(signal == SIGKILL || signal == SIGTERM); /* SIGTERM: before the trap was set */
+    assert_true(f->capture.timed_out);
+}
+
+static void test_capture__does_not_time_out_what_has_exited(void **state)
+{
+    struct fixture *f = *state;
+    int code;
+    f->capture.deadline_ns = clock_mono_ns() + INT64_C(3600) * 1000000000;
+    start(f, "echo done");
+    assert_int_equal(finish(f, &code), 0);
+    assert_false(f->capture.timed_out);
+    assert_string_equal(f->out.data, "done\n");
 }
 
 int main(void)
@@ -348,6 +385,8 @@ int main(void)
         T(test_capture__reads_what_the_cancelled_say_in_their_grace_time),
         T(test_capture__kills_who_ignores_the_cancellation_and_let_go_of_the_pipe),
         T(test_capture__kills_at_once_when_asked_to),
+        T(test_capture__ends_a_command_whose_time_is_over),
+        T(test_capture__does_not_time_out_what_has_exited),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,15 +93,15 @@ static void test_config_faults__unknown_keys_are_warned_of(void **state)
 {
     (void)state;
     struct config c =
-        parsed("{\"jobs\":@4,\n\"pools\":@{},\n\"pipelines\":[{\"id\":\"p\",\"jobs\":@2,"
+        parsed("{\"jobs\":@4,\n\"pool\":@{},\n\"pipelines\":[{\"id\":\"p\",\"job\":@2,"
                "\n\"stages\":[{\"kind\":\"command\",\"id\":\"a\",\"command\":\"x\","
-               "\n\"needs\":@[],\n\"session\":{\"ttl\":@1},\n\"plan\":{\"jobs\":@1}},"
+               "\n\"need\":@[],\n\"session\":{\"ttl\":@1},\n\"plan\":{\"jobs\":@1}},"
                "\n{\"kind\":\"subpipeline\",\"id\":\"b\",\"pipeline\":\"q\","
                "\n\"command\":@\"x\"}]}]}");
     warned(&c, 0, 0, "jobs: unknown key, ignored");
-    warned(&c, 1, 1, "pools: unknown key, ignored");
-    warned(&c, 2, 2, "pipelines[0].jobs: unknown key, ignored");
-    warned(&c, 3, 3, "pipelines[0].stages[0].needs: unknown key, ignored");
+    warned(&c, 1, 1, "pool: unknown key, ignored");
+    warned(&c, 2, 2, "pipelines[0].job: unknown key, ignored");
+    warned(&c, 3, 3, "pipelines[0].stages[0].need: unknown key, ignored");
     warned(&c, 4, 5, "pipelines[0].stages[0].plan.jobs: unknown key, ignored");
     warned(&c, 5, 4, "pipelines[0].stages[0].session.ttl: unknown key, ignored");
     warned(&c, 6, 6, "pipelines[0].stages[1].command: unknown key, ignored");
@@ -239,6 +239,66 @@ static void test_config_faults__messages_stay_on_one_line(void **state)
             "pipelines[0].stages[0].env.A??[31m: must be a string");
 }
 
+#define TWO(a, b)                                                                              \
+    "{\"pools\":{\"db\":1},\"pipelines\":[{\"id\":\"p\",\"stages\":[{\"kind\":\"command\",\"id\":\"a\","  \
+    "\"command\":\"x\"" a "},{\"kind\":\"command\",\"id\":\"b\",\"command\":\"x\"" b "}]}]}"
+
+static void test_config_faults__links_that_lead_nowhere_are_refused(void **state)
+{
+    (void)state;
+    refused(TWO("", ",\"needs\":[\"a\",@\"c\"]"),
+            "pipelines[0].stages[1].needs[1]: pipeline \"p\" has no stage \"c\"");
+    refused(TWO("", ",\"needs\":[@1]"), "pipelines[0].stages[1].needs[0]: must be a string");
+    refused(TWO("", ",\"needs\":@\"a\""),
+            "pipelines[0].stages[1].needs: must be an array of stage ids");
+    refused(TWO("", ",\"pool\":@\"dc\""), "pipelines[0].stages[1].pool: no pool \"dc\" is defined in "
+                                          "the \"pools\" of this file");
+    refused("{\"pools\":{\"db\":@0}}", "pools.db: must be a whole number from 1 to 1024");
+    refused("{\"pools\":{\"\":@1}}", "pools.: the name of a pool must not be empty");
+    refused("{\"pools\":@[]}", "pools: must be an object of numbers");
+}
+
+static void test_config_faults__a_need_must_be_one_stage(void **state)
+{
+    (void)state;
+    refused("{\"pipelines\":[{\"id\":\"p\",\"stages\":["
+            "{\"kind\":\"command\",\"id\":\"a\",\"command\":\"x\"},"
+            "{\"kind\":\"command\",\"id\":\"a\",\"command\":\"x\"},"
+            "{\"kind\":\"command\",\"id\":\"b\",\"command\":\"x\",\"needs\":[@\"a\"]}]}]}",
+            "pipelines[0].stages[2].needs[0]: pipeline \"p\" has more than one stage \"a\"");
+}
+
+static void test_config_faults__stages_that_need_each_other_are_named_in_order(void **state)
+{
+    (void)state;
+    refused(TWO(",\"needs\":@[\"b\"]", ",\"needs\":[\"a\"]"),
+            "pipelines[0].stages[0].needs: stages of pipeline \"p\" need each other: a -> b -> a");
+    refused(TWO("", ",\"needs\":@[\"b\"]"),
+            "pipelines[0].stages[1].needs: stages of pipeline \"p\" need each other: b -> b");
+}
+
+static void test_config_faults__limits_have_limits(void **state)
+{
+    (void)state;
+    refused(COMMAND(",\"timeoutSeconds\":@0"), "pipelines[0].stages[0].timeoutSeconds: must be a number "
+                                              "of seconds from 0.001 to 10000000");
+    refused(COMMAND(",\"timeoutSeconds\":@\"1\""),
+            "pipelines[0].stages[0].timeoutSeconds: must be a number of seconds from 0.001 to "
+            "10000000");
+    refused(COMMAND(",\"retries\":@-1"),
+            "pipelines[0].stages[0].retries: must be a whole number from 0 to 1000");
+    refused(COMMAND(",\"retries\":@1.5"),
+            "pipelines[0].stages[0].retries: must be a whole number from 0 to 1000");
+    refused(COMMAND(",\"retryDelayMs\":@1e9"),
+            "pipelines[0].stages[0].retryDelayMs: must be a whole number from 0 to 3600000");
+    refused("{\"pipelines\":[{\"id\":\"p\",\"jobs\":@1025,\"stages\":[{\"kind\":\"command\","
+            "\"id\":\"a\",\"command\":\"x\"}]}]}",
+            "pipelines[0].jobs: must be a whole number from 0 to 1024");
+    refused("{\"pipelines\":[{\"id\":\"p\",\"stages\":[{\"kind\":\"subpipeline\",\"id\":\"a\","
+            "\"pipeline\":\"q\",\"retries\":@1}]}]}",
+            "pipelines[0].stages[0].retries: a subpipeline can't have it: give it to its stages");
+}
+
 static void test_config_faults__syntax_errors_have_a_place(void **state)
 {
     (void)state;
@@ -263,6 +323,10 @@ int main(void)
         cmocka_unit_test(test_config_faults__deep_nesting_is_refused),
         cmocka_unit_test(test_config_faults__text_that_would_be_corrupted_is_refused),
         cmocka_unit_test(test_config_faults__messages_stay_on_one_line),
+        cmocka_unit_test(test_config_faults__links_that_lead_nowhere_are_refused),
+        cmocka_unit_test(test_config_faults__a_need_must_be_one_stage),
+        cmocka_unit_test(test_config_faults__stages_that_need_each_other_are_named_in_order),
+        cmocka_unit_test(test_config_faults__limits_have_limits),
         cmocka_unit_test(test_config_faults__syntax_errors_have_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,7 @@ static void test_events__begin_says_what_is_executed(void **state)
     struct buf b = BUF_INIT;
     struct stage stage = {.command = command};
     struct event_context c = context(&stage);
+    events_start(&b, &c, when());
     events_begin(&b, &c, when());
     assert_lines(&b,
                  "{\"type\":\"command:start\",\"command\":\"printf \\\"h\xC3\xA9llo\\\\n\\\"\"" TAIL
@@ -71,19 +72,37 @@ static void test_events__begin_says_that_the_session_is_kept(void **state)
     buf_release(&b);
 }
 
+static void end_both(struct buf *b, const struct event_context *c, struct event_end end, bool ok)
+{
+    events_end(b, c, &end, ok, when());
+    events_ended(b, c, &end, when());
+}
+
+static void test_events__retry_says_why_and_when(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT;
+    struct stage stage = {.command = command};
+    struct event_context c = context(&stage);
+    events_retry(&b, &c, "Exited with code 1 \xE2\x80\x94 \"x\"", 1500, when());
+    assert_lines(&b, "{\"type\":\"exec:retry\",\"correlation_id\":\"" CORRELATION
+                     "\",\"attempt\":3,\"delay_ms\":1500,\"sandbox_state\":\"sandboxed\","
+                     "\"error_message\":\"Exited with code 1 \xE2\x80\x94 \\\"x\\\"\"" TAIL);
+}
+
 static void test_events__end_has_code_and_duration(void **state)
 {
     (void)state;
     struct buf b = BUF_INIT;
     struct stage stage = {.command = command};
     struct event_context c = context(&stage);
-    events_end(&b, &c, 0, NULL, true, 1234, when());
+    end_both(&b, &c, (struct event_end){0, NULL, 1234}, true);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":0,\"signal\":null,\"duration_ms\":1234,"
                      "\"status\":\"succeeded\"" TAIL
                      "{\"type\":\"command:end\",\"exit_code\":0,\"signal\":null,"
                      "\"duration_ms\":1234" TAIL);
-    events_end(&b, &c, 255, NULL, false, 0, when());
+    end_both(&b, &c, (struct event_end){255, NULL, 0}, false);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":255,\"signal\":null,\"duration_ms\":0,"
                      "\"status\":\"failed\"" TAIL
@@ -97,7 +116,7 @@ static void test_events__end_names_the_signal_and_has_no_code(void **state)
     struct buf b = BUF_INIT;
     struct stage stage = {.command = command};
     struct event_context c = context(&stage);
-    events_end(&b, &c, -1, "SIGKILL", false, INT64_MAX, when());
+    end_both(&b, &c, (struct event_end){-1, "SIGKILL", INT64_MAX}, false);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":null,\"signal\":\"SIGKILL\","
                      "\"duration_ms\":9223372036854775807,\"status\":\"failed\"" TAIL
@@ -150,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events__begin_says_what_is_executed),
         cmocka_unit_test(test_events__begin_says_that_the_session_is_kept),
+        cmocka_unit_test(test_events__retry_says_why_and_when),
         cmocka_unit_test(test_events__end_has_code_and_duration),
         cmocka_unit_test(test_events__end_names_the_signal_and_has_no_code),
         cmocka_unit_test(test_events__warning_is_one_line_whatever_it_holds),

@@ -38,7 +38,7 @@ static int setup(void **state)
     tmpdir_make(f->path);
     f->j.dir.fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mkdirat(f->j.dir.fd, "commands", 0700), 0);
-    assert_int_equal(cancel_init(&f->cancel), 0);
+    cancel_init(&f->cancel, NULL);
     f->request = exec_request_new((const char *const[]){"echo", "a b", NULL}, NULL, NULL);
     assert_non_null(f->request);
     struct manifest *m = &f->j.manifest;
@@ -62,7 +62,6 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     atomicfile_inject(NULL);
-    cancel_release(&f->cancel);
     manifest_release(&f->j.manifest);
     exec_request_free(f->request);
     cJSON_Delete(f->doc);
@@ -314,7 +313,7 @@ static void test_exec_record__is_given_up_when_the_run_is_killed(void **state)
     struct fixture *f = *state;
     struct err e = {""};
     log_line(f, BEGIN);
-    cancel_raise(&f->cancel, CANCEL_KILL);
+    cancel_raise(&f->cancel, CANCEL_KILL, CANCEL_ASKED);
     assert_int_equal(write_record(f, &e), -1);
     assert_string_equal(e.text,
                         "its record, run-summary.json, was not written: Operation canceled");
@@ -326,7 +325,7 @@ static void test_exec_record__is_written_when_the_run_was_asked_to_end(void **st
     struct fixture *f = *state;
     log_line(f, BEGIN);
     log_line(f, END);
-    cancel_raise(&f->cancel, CANCEL_TERM);
+    cancel_raise(&f->cancel, CANCEL_TERM, CANCEL_ASKED);
     record(f);
     assert_int_equal(cJSON_GetArraySize(events(f)), 2);
 }

@@ -104,14 +104,17 @@ the_original_resumes_our_run() {
 }
 
 # What the original keeps in a manifest and we don't know has to survive.
-foreign='{k: d.get(k) for k in ("workspace_path", "runtime_mode", "runtime_fallback", "memory", "control_plane", "scheduler", "guardrails_required_source")}'
+foreign='{k: d.get(k) for k in ("workspace_path", "runtime_mode", "runtime_fallback", "memory", "control_plane", "guardrails_required_source")}'
+# To this we add our own assignments.
+scheduler='{**d["scheduler"], "assignments": [a for a in d["scheduler"]["assignments"] if not a["instance_id"].startswith("worker-")]}'
 
 we_resume_a_run_of_the_original() {
-    local before
+    local before scheduled
     run_original start p
     expect_code 1 "a run of the original that fails"
     theirs=$(newest_run)
     before=$(value "$(manifest_of "$theirs")" "$foreign")
+    scheduled=$(value "$(manifest_of "$theirs")" "$scheduler")
     [[ $before = *workspace_path\':\ \'/* ]] || fail "the original's manifest has nothing foreign: $before"
     run status --run "$theirs" --format json
     expect_code 0 "our status of a run of the original"
@@ -124,6 +127,7 @@ we_resume_a_run_of_the_original() {
     expect_trace "first inner gate gate last"
     expect_value "$(manifest_of "$theirs")" "$stages" "$all_succeeded"
     expect_value "$(manifest_of "$theirs")" "$foreign" "$before"
+    expect_value "$(manifest_of "$theirs")" "$scheduler" "$scheduled"
     run_original status --run "$theirs" --format json
     expect_code 0 "the original's status of its run that we resumed"
     only_json

@@ -1,0 +1,216 @@
+/* Owns what starts next: ready stages, commands that are tried again, subpipelines. Driving thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "engine_state.h"
+
+/* A limit that is not below the number of workers needs no counting: the threads are the limit, and
+ * their queue may hold what they do next. */
+static bool has_place(const struct engine *g, const struct live_run *r)
+{
+    for (; r; r = r->parent) {
+        if (r->limit > 0 && r->limit < g->workers && r->busy >= r->limit)
+            return false;
+    }
+    return true;
+}
+
+static void count(struct engine *g, const struct task *t, int by)
+{
+    size_t pool = t->job.stage->pool_index;
+    for (struct live_run *r = t->run; r; r = r->parent)
+        r->busy += (unsigned)by;
+    if (pool != STAGE_NO_POOL)
+        g->pools_used[pool] += (unsigned)by;
+}
+
+static bool queue(struct engine *g, struct task *t)
+{
+    t->job.assigned_ms = clock_wall_ms();
+    if (!pool_try_add(g->pool, &t->job))
+        return false;
+    count(g, t, 1);
+    return true;
+}
+
+static bool start_command(struct engine *g, struct live_run *r, size_t index)
+{
+    struct task *t = calloc(1, sizeof *t);
+    if (!t)
+        return false;
+    t->run = r;
+    t->job = (struct job){.run = &r->context,
+                          .cancel = &r->cancel,
+                          .journal = &r->journal,
+                          .stage = &r->pipeline->stages[index],
+                          .index = index,
+                          .ended = engine_task_ended,
+                          .context = t};
+    if (queue(g, t))
+        return true;
+    free(t);
+    return false;
+}
+
+static void subpipeline_error(struct engine *g, struct live_run *r, size_t index, const char *why)
+{
+    struct mutation *m = engine_mutation(MUTATION_STAGE_END, r, index);
+    m->event = STAGE_EV_FAIL;
+    m->summary = text_join("Sub-pipeline error: ", why, "");
+    m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
+    m->status_detail = text_join("subpipeline:", r->pipeline->stages[index].pipeline, ":error");
+    closing_stage(g, r, m);
+}
+
+static void start_subpipeline(struct engine *g, struct live_run *r, size_t index)
+{
+    const char *id = r->pipeline->stages[index].pipeline;
+    struct err e = {""};
+    engine_push(g, engine_mutation(MUTATION_STAGE_START, r, index));
+    struct run_request request = {.pipeline = config_pipeline(g->config, id),
+                                  .parent_run_id = r->journal.manifest.run_id,
+                                  .watch = r->journal.watch,
+                                  .pools = g->config->n_pools};
+    if (!request.pipeline) {
+        err_set(&e, "Pipeline '%s' not found.", id);
+        subpipeline_error(g, r, index, e.text);
+        return;
+    }
+    struct live_run *child = run_new(g->workspace, &request, &e);
+    if (!child) {
+        subpipeline_error(g, r, index, e.text);
+        return;
+    }
+    child->parent = r;
+    child->parent_index = index;
+    engine_open_run(g, child);
+}
+
+static void start_stages(struct engine *g, struct live_run *r)
+{
+    struct graph_room room = {true, g->pools_used, g->config->pools};
+    size_t index;
+    if (cancel_level(&r->cancel) != CANCEL_NONE)
+        graph_stop(&r->graph);
+    for (;;) {
+        room.command = room.command && has_place(g, r);
+        index = graph_next(&r->graph, &room);
+        if (index == GRAPH_NONE)
+            return;
+        if (r->pipeline->stages[index].kind == STAGE_SUBPIPELINE) {
+            graph_started(&r->graph, index);
+            start_subpipeline(g, r, index);
+        } else if (start_command(g, r, index)) {
+            graph_started(&r->graph, index);
+        } else {
+            room.command = false; /* the queue is full: again when a job has ended */
+        }
+    }
+}
+
+static bool try_again(struct engine *g, struct task *t)
+{
+    size_t pool = t->job.stage->pool_index;
+    if (!has_place(g, t->run) ||
+        (pool != STAGE_NO_POOL && g->pools_used[pool] >= g->config->pools[pool].limit) ||
+        !queue(g, t))
+        return false;
+    graph_resumed(&t->run->graph);
+    return true;
+}
+
+static void put_again(struct engine *g, struct task *t)
+{
+    t->next = NULL;
+    *g->again_end = t;
+    g->again_end = &t->next;
+}
+
+static void start_again(struct engine *g)
+{
+    int64_t now = clock_mono_ns();
+    while (g->delayed.n > 0 && g->delayed.items[0].key <= now)
+        put_again(g, heap_take(&g->delayed).value);
+    for (struct task **at = &g->again, *t; (t = *at);) {
+        struct task *next = t->next;
+        if (!try_again(g, t)) {
+            at = &t->next;
+            continue;
+        }
+        *at = next;
+        if (!next)
+            g->again_end = at;
+    }
+}
+
+void dispatch(struct engine *g)
+{
+    unsigned long opened;
+    start_again(g);
+    do { /* a subpipeline that was opened wants its stages started, too */
+        opened = g->opened;
+        for (struct live_run *r = g->live; r; r = r->next)
+            start_stages(g, r);
+    } while (g->opened != opened);
+}
+
+void dispatch_retry(struct engine *g, struct task *t)
+{
+    int64_t due = clock_mono_ns() + t->job.retry_ms * INT64_C(1000000);
+    count(g, t, -1);
+    graph_paused(&t->run->graph);
+    if (heap_add(&g->delayed, due, t) != 0)
+        put_again(g, t); /* rather at once than never */
+}
+
+void dispatch_end(struct engine *g, struct task *t)
+{
+    count(g, t, -1);
+}
+
+void dispatch_end_of(struct engine *g, struct task *t)
+{
+    struct mutation *m = job_take_end(&t->job);
+    m->now_ms = clock_wall_ms();
+    m->follows = cancel_level(t->job.cancel) != CANCEL_NONE &&
+                 cancel_reason(t->job.cancel) != CANCEL_ASKED;
+    t->job.follows = m->follows;
+    engine_push(g, m);
+}
+
+/* It ends as a running one does. */
+static void give_up(struct engine *g, struct task *t)
+{
+    graph_resumed(&t->run->graph);
+    count(g, t, 1);
+    dispatch_end_of(g, t);
+}
+
+void dispatch_give_up(struct engine *g)
+{
+    struct heap kept = {0};
+    while (g->delayed.n > 0) { /* all of them join those whose time has come: those who stay are sorted
+                                  in again */
+        struct heap_item item = heap_take(&g->delayed);
+        struct task *t = item.value;
+        if (cancel_level(t->job.cancel) != CANCEL_NONE)
+            give_up(g, t);
+        else if (heap_add(&kept, item.key, t) != 0)
+            put_again(g, t);
+    }
+    heap_release(&g->delayed);
+    g->delayed = kept;
+    for (struct task **at = &g->again, *t; (t = *at);) {
+        struct task *next = t->next;
+        if (cancel_level(t->job.cancel) == CANCEL_NONE) {
+            at = &t->next;
+            continue;
+        }
+        *at = next;
+        if (!next)
+            g->again_end = at;
+        give_up(g, t);
+    }
+}

@@ -1,0 +1,72 @@
+/*
+ * What the driving thread has in hand; private to engine.c (threads, waiting, the outside),
+ * dispatch.c (what starts next) and closing.c (how stages and runs end). Everything but what is said
+ * to be under the lock belongs to the driving thread.
+ */
+#ifndef CORCH_ENGINE_STATE_H
+#define CORCH_ENGINE_STATE_H
+
+#include <pthread.h>
+
+#include "engine.h"
+#include "heap.h"
+
+/* A command under way, and its completion afterwards. */
+struct task {
+    struct job job;
+    struct live_run *run;
+    enum stage_event event;
+    struct task *next;
+};
+
+struct engine {
+    const struct config *config;
+    const struct workspace *workspace;
+    struct workspace own; /* of a resumed run, else empty */
+    struct engine_limits limits;
+    unsigned workers;
+    struct persister *persister;
+    struct pool *pool; /* under `lock` */
+    struct cancel cancel;
+    struct outbox *outbox; /* ours: number 0 */
+    struct live_run *top, *live; /* `live`: those that have not ended, the top one included */
+    unsigned long opened; /* runs so far */
+    struct notices notices;
+    enum run_status status; /* of the top run */
+    int64_t deadline_ns;    /* when its time is over, or WAKE_FOREVER */
+
+    unsigned *pools_used; /* per pool of the configuration: commands queued or running */
+    struct heap delayed;  /* tasks that are tried again, by when */
+    struct task *again, **again_end; /* those whose time has come, oldest first */
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct task *ended; /* newest first */
+    bool nudged;        /* cancelled, or a journal failed: look around */
+    bool answered;      /* the mutation we wait for has been applied */
+    corch_part *parts;  /* strings are their own */
+    size_t n_parts;
+};
+
+/* engine.c: speaking to the persister. Memory for a mutation's few bytes is waited for: without them
+ * the run's record would be wrong. */
+struct mutation *engine_mutation(enum mutation_kind kind, struct live_run *r, size_t index);
+void engine_push(struct engine *g, struct mutation *m);
+void engine_push_and_wait(struct engine *g, struct mutation *m);
+void engine_open_run(struct engine *g, struct live_run *r);
+void engine_raise(struct engine *g, struct cancel *c, int level, enum cancel_reason reason);
+void engine_task_ended(struct job *job, enum stage_event event); /* persister or worker thread */
+
+/* dispatch.c: starts what can be started; tasks whose delay is over come first. */
+void dispatch(struct engine *g);
+void dispatch_retry(struct engine *g, struct task *t); /* later, after its delay */
+void dispatch_end(struct engine *g, struct task *t);   /* gives its place to others */
+void dispatch_give_up(struct engine *g); /* what waits for a retry in a run that is to end, ends */
+void dispatch_end_of(struct engine *g, struct task *t); /* has the end that is ready recorded */
+
+/* closing.c */
+void closing_task(struct engine *g, struct task *t); /* takes a completion into account, frees it */
+void closing_stage(struct engine *g, struct live_run *r, struct mutation *m); /* a subpipeline */
+bool closing_next_run(struct engine *g); /* ends a run that is over; false: there is none */
+
+#endif
