@@ -326,31 +326,36 @@ void progress_view_take(struct progress_view *v, const corch_frame *f)
         take_state(v, f);
 }
 
-/* The next one that runs from there on, apart from those within which something else runs. */
-static const struct progress_stage *innermost(const struct progress_stage *s)
-{
-    while (s && s->child && s->child->running > 0)
-        s = s->next;
-    return s;
-}
-
 /* What runs now, together. */
-struct sum {
+struct now {
+    const struct progress_stage *first; /* the longest-running; NULL: nothing runs */
+    bool waiting;                       /* there are only subpipelines between two stages */
     size_t stages;
     uint64_t bytes, lines;
     bool lost;
 };
 
-static struct sum sum_up(const struct progress_stage *first)
+/* The next one to be shown, from there on. A subpipeline is not, but for what runs in it; one in
+ * which nothing runs may have to wait for long while others do. */
+static const struct progress_stage *shown(const struct now *now, const struct progress_stage *s)
 {
-    struct sum all = {0};
-    for (const struct progress_stage *s = first; s; s = innermost(s->next)) {
-        all.stages++;
-        all.bytes += s->bytes;
-        all.lines += s->lines;
-        all.lost |= s->lost;
+    while (s && s->child && (!now->waiting || s->child->running > 0))
+        s = s->next;
+    return s;
+}
+
+static struct now sum_up(const struct progress_view *v)
+{
+    struct now now = {.waiting = false};
+    now.waiting = !shown(&now, v->under_way.stages);
+    now.first = shown(&now, v->under_way.stages);
+    for (const struct progress_stage *s = now.first; s; s = shown(&now, s->next)) {
+        now.stages++;
+        now.bytes += s->bytes;
+        now.lines += s->lines;
+        now.lost |= s->lost;
     }
-    return all;
+    return now;
 }
 
 /* "(+N)" for those that are not named; it takes no other characters. Returns its columns. */
@@ -360,19 +365,19 @@ static size_t put_rest(char text[REST_BYTES], size_t n)
     return n > 0 ? (size_t)snprintf(text, REST_BYTES, " (+%zu)", n) : 0;
 }
 
-/* Puts as many of the n titles there as fit whole, beside the number of the others. Returns how
- * many these are. */
-static size_t fit_titles(struct buf *out, const struct progress_stage *s, size_t n, size_t columns)
+/* Puts as many titles there as fit whole, beside the number of the others. Returns how many these
+ * are. */
+static size_t fit_titles(struct buf *out, const struct now *now, size_t columns)
 {
     struct buf text = BUF_INIT;
     char rest[REST_BYTES];
-    size_t fitting = 0;
-    for (size_t i = 1; s; i++, s = innermost(s->next)) {
+    size_t fitting = 0, i = 1;
+    for (const struct progress_stage *s = now->first; s; s = shown(now, s->next), i++) {
         buf_addstr(&text, i > 1 ? ", " : "");
         add_path(&text, s, s->title);
         if (text.failed || text_columns(text.data) > columns)
             break;
-        if (text_columns(text.data) + put_rest(rest, n - i) <= columns) {
+        if (text_columns(text.data) + put_rest(rest, now->stages - i) <= columns) {
             fitting = i;
             buf_clear(out);
             buf_add(out, text.data, text.len);
@@ -383,15 +388,15 @@ static size_t fit_titles(struct buf *out, const struct progress_stage *s, size_t
 }
 
 /* Those that fit, at least the first one, cut, and how many there are besides if that fits, too. */
-static void put_titles(struct buf *out, const struct progress_stage *s, size_t n, size_t columns)
+static void put_titles(struct buf *out, const struct now *now, size_t columns)
 {
     struct buf first = BUF_INIT;
     char rest[REST_BYTES];
-    size_t fitting = fit_titles(out, s, n, columns);
-    size_t behind = put_rest(rest, n - (fitting > 0 ? fitting : 1));
+    size_t fitting = fit_titles(out, now, columns);
+    size_t behind = put_rest(rest, now->stages - (fitting > 0 ? fitting : 1));
     if (fitting == 0) {
         behind = behind + TITLE_COLUMNS > columns ? 0 : behind;
-        add_path(&first, s, s->title);
+        add_path(&first, now->first, now->first->title);
         if (!first.failed)
             text_add_cut(out, first.data, columns - behind);
     }
@@ -401,19 +406,18 @@ static void put_titles(struct buf *out, const struct progress_stage *s, size_t n
 
 void progress_view_area(const struct progress_view *v, int64_t now_ms, struct buf *out)
 {
-    const struct progress_stage *s = innermost(v->under_way.stages);
-    if (!s)
-        return;
+    const struct now now = sum_up(v);
     const struct progress_run *top = v->under_way.runs;
-    struct sum all = sum_up(s);
+    if (!now.first)
+        return;
     struct buf head = BUF_INIT, titles = BUF_INIT, numbers = BUF_INIT;
     buf_addf(&head, "[%" PRIu64 "/%" PRIu64 "] ", top->done, top->stages);
-    text_add_duration(&numbers, now_ms - s->started_ms);
-    text_add_size(&numbers, all.bytes);
-    buf_addf(&numbers, "  %" PRIu64 " line%s%s", all.lines, all.lines == 1 ? "" : "s",
-             all.lost ? " …" : "");
+    text_add_duration(&numbers, now_ms - now.first->started_ms);
+    text_add_size(&numbers, now.bytes);
+    buf_addf(&numbers, "  %" PRIu64 " line%s%s", now.lines, now.lines == 1 ? "" : "s",
+             now.lost ? " …" : "");
     if (!head.failed && !numbers.failed)
-        put_titles(&titles, s, all.stages, title_columns(v, head.data, numbers.data));
+        put_titles(&titles, &now, title_columns(v, head.data, numbers.data));
     if (!head.failed && !titles.failed && !numbers.failed)
         add_line(v, out, BOLD, head.data, titles.data, numbers.data);
     buf_release(&head);

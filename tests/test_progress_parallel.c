@@ -91,7 +91,7 @@ static void test_progress_parallel__subpipelines_that_run_at_once_are_told_apart
                         "[0/5] Lint, Right › Compile, Left › Compile  2.0 s  7 B  1 line");
     stage_ends(s, "r", 3, "succeeded", "Lint", 2500);
     stage_ends(s, "child", 1, "succeeded", "Compile", 3000);
-    assert_string_equal(area(s, 3000), "[1/5] Left, Right › Compile  3.0 s  5 B  1 line");
+    assert_string_equal(area(s, 3000), "[1/5] Right › Compile  2.0 s  4 B  1 line");
     run_ends(s, "child");
     stage_ends(s, "r", 1, "succeeded", "Left", 3000);
     stage_ends(s, "other", 1, "failed", "Compile", 4000);
@@ -102,6 +102,20 @@ static void test_progress_parallel__subpipelines_that_run_at_once_are_told_apart
                                   "ok  Left  3.0 s  1 B\n"
                                   "  failed  Compile  3.0 s  4 B\n"
                                   "failed  Right  4.0 s  4 B\n");
+}
+
+static void
+test_progress_parallel__waiting_subpipelines_are_shown_if_nothing_else_runs(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Left", 0);
+    stage_begins(s, "r", 2, "Right", 0);
+    run_begins(s, "child");
+    run_begins(s, "other");
+    assert_string_equal(area(s, 1000), "[0/5] Left, Right  1.0 s  0 B  0 lines");
+    stage_begins(s, "r", 3, "Lint", 1000);
+    assert_string_equal(area(s, 1000), "[0/5] Lint  0.0 s  0 B  0 lines");
 }
 
 /* The end of the first attempt was not seen. */
@@ -198,6 +212,7 @@ int main(void)
         SHOWN_TEST(test_progress_parallel__titles_that_do_not_fit_are_counted),
         SHOWN_TEST(test_progress_parallel__a_long_title_is_cut_before_the_number_of_the_others),
         SHOWN_TEST(test_progress_parallel__subpipelines_that_run_at_once_are_told_apart),
+        SHOWN_TEST(test_progress_parallel__waiting_subpipelines_are_shown_if_nothing_else_runs),
         SHOWN_TEST(test_progress_parallel__a_subpipeline_tried_again_replaces_the_first),
         SHOWN_TEST(test_progress_parallel__what_is_seen_first_of_a_subpipeline_may_be_anything),
         SHOWN_TEST(test_progress_parallel__what_is_not_said_to_run_is_gone),
