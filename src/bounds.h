@@ -118,6 +118,10 @@
 /* Log lines a watcher may be behind, and, counted separately, states. */
 #define WATCH_FRAMES 64u
 
+/* Running stages that a state lists for watchers: with more than that every state would cost the
+ * persister more than what it is about. */
+#define STATE_RUNNING 64u
+
 static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");
 static_assert(OUTBOX_SLOTS > CHUNK_POOL + OUTBOX_MUTATIONS,
               "an outbox holds every chunk of its worker and its mutations: a push can't fail");

@@ -43,16 +43,21 @@ int journal_init(struct journal *j)
     atomic_init(&j->failed, 0);
     atomic_init(&j->writing, false);
     j->decisions = (struct buf)BUF_INIT;
+    j->done = j->n_running = 0;
     j->active = calloc(j->manifest.n_commands + 1, sizeof *j->active);
+    j->running = calloc(j->manifest.n_commands + 1, sizeof *j->running);
     for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
         j->active[i].log_fd = -1;
     j->runner_fd = open_log(j, "runner.ndjson");
     j->privacy_fd = open_log(j, "privacy-decisions.ndjson");
     j->heartbeat_fd = openat(j->dir.fd, ".heartbeat",
                              O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (!j->active)
+    if (!j->active || !j->running)
         errno = ENOMEM;
-    return j->active && j->runner_fd >= 0 && j->privacy_fd >= 0 && j->heartbeat_fd >= 0 ? 0 : -1;
+    return j->active && j->running && j->runner_fd >= 0 && j->privacy_fd >= 0 &&
+                   j->heartbeat_fd >= 0
+               ? 0
+               : -1;
 }
 
 static void active_release(struct active *a)
@@ -67,7 +72,9 @@ void journal_release(struct journal *j)
     for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
         active_release(&j->active[i]);
     free(j->active);
+    free(j->running);
     j->active = NULL;
+    j->running = NULL;
     buf_release(&j->decisions);
     fd_close(&j->runner_fd);
     fd_close(&j->privacy_fd);
@@ -128,6 +135,42 @@ void journal_append(struct journal *j, size_t index, const char *lines, size_t n
         watch_offer(j->watch, j->manifest.run_id, lines, n);
 }
 
+/* An earlier session may have done some. */
+static void count_done(struct journal *j)
+{
+    j->done = j->n_running = 0;
+    for (size_t i = 0; i < j->manifest.n_commands; i++)
+        j->done += stage_is_final(j->manifest.commands[i].state);
+}
+
+/* Keeps the counts up to date when the stage has a new state, or the same once more. */
+static void count_stage(struct journal *j, size_t index)
+{
+    size_t at = 0;
+    enum stage_state state = j->manifest.commands[index].state;
+    while (at < j->n_running && j->running[at] != index)
+        at++;
+    if (state == STAGE_RUNNING && at == j->n_running) {
+        j->running[j->n_running++] = index;
+    } else if (state != STAGE_RUNNING && at < j->n_running) {
+        j->n_running--;
+        memmove(j->running + at, j->running + at + 1, (j->n_running - at) * sizeof *j->running);
+    }
+    j->done += stage_is_final(state);
+}
+
+/* Which stages run: a watcher that has lost lines learns from it what has ended meanwhile. */
+static void add_running(cJSON *doc, const struct journal *j)
+{
+    if (j->n_running > STATE_RUNNING) {
+        json_null(doc, "running");
+        return;
+    }
+    cJSON *list = json_array(doc, "running");
+    for (size_t i = 0; i < j->n_running; i++)
+        json_int(list, NULL, (int64_t)j->running[i] + 1);
+}
+
 /* What watchers see besides the log lines; not part of any file. */
 static void offer_state(struct journal *j, const char *type, size_t index, const char *state,
                         const char *detail)
@@ -144,6 +187,8 @@ static void offer_state(struct journal *j, const char *type, size_t index, const
         json_int(doc, "index", (int64_t)index + 1);
     }
     json_int(doc, "stages", (int64_t)j->manifest.n_commands);
+    json_int(doc, "done", (int64_t)j->done);
+    add_running(doc, j);
     json_str(doc, "status", state);
     json_str(doc, "status_detail", detail);
     json_time(doc, "timestamp", clock_wall_ms());
@@ -156,6 +201,7 @@ static void offer_state(struct journal *j, const char *type, size_t index, const
 static void offer_stage(struct journal *j, size_t index)
 {
     const struct manifest_command *c = &j->manifest.commands[index];
+    count_stage(j, index);
     offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
 }
 
@@ -390,8 +436,10 @@ void journal_set_status(struct journal *j, const struct mutation *m)
 {
     struct manifest *doc = &j->manifest;
     set_reason(j, m);
-    if (m->kind == MUTATION_OPEN)
+    if (m->kind == MUTATION_OPEN) {
         doc->status = RUN_IN_PROGRESS;
+        count_done(j);
+    }
     if (m->kind == MUTATION_CLOSE) {
         doc->status = m->status;
         doc->completed_ms = m->now_ms;

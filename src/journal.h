@@ -30,6 +30,8 @@ struct journal {
     struct journal *next;
     int runner_fd, privacy_fd, heartbeat_fd;
     struct active *active; /* per command: what is there while it runs */
+    size_t done;           /* stages in a final state, those of earlier sessions included */
+    size_t *running, n_running; /* indices of the stages that run, in the order they began */
     struct buf decisions;  /* lines on their way to privacy-decisions.ndjson */
     struct buf image;         /* the printed manifest */
     struct mutation *waiting; /* applied by the next manifest write */

@@ -84,7 +84,11 @@ static int take_option(struct options *o, int argc, char **argv, int *i, struct 
     const char *word = argv[*i];
     size_t len = strcspn(word, "=");
     const struct option_spec *spec = find(o, word, len);
-    if (!spec)
+    if (!spec && word[1] != '-' && word[2] && (spec = find(o, word, 2)) && spec->value) {
+        *spec->value = word + 2; /* -j2 */
+        return 0;
+    }
+    if (!spec || strlen(spec->name) != len)
         return unknown(o, word, len, e);
     if (spec->flag) {
         *spec->flag = true;

@@ -117,6 +117,7 @@ static unsigned take_frames(struct progress *p, corch_run *run)
     corch_frame frame;
     unsigned n = 0;
     p->view.columns = columns(p->fd);
+    p->view.run = run;
     for (; n < FRAMES_AT_ONCE && corch_run_next(run, &frame, 0) == 1; n++)
         progress_view_take(&p->view, &frame);
     return n;

@@ -5,6 +5,9 @@
 
 #include "bounds.h"
 
+#define SUBPIPELINE(id, pipeline) \
+    "{\"kind\":\"subpipeline\",\"id\":\"" id "\",\"pipeline\":\"" pipeline "\"}"
+
 static void run_watched(struct live *l, const char *config)
 {
     live_config(l, config);
@@ -199,6 +202,61 @@ static void test_corch_watch__tells_a_subpipelines_frames_apart(void **state)
     assert_int_equal(corch_run_part(l->run, 2, &part), 0);
 }
 
+/* Adds what the next state says: number of the stage, status, stages done, and which run. */
+static void describe_counts(const corch_frame *f, struct buf *out)
+{
+    cJSON *doc = cJSON_Parse(f->json);
+    char *running = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(doc, "running"));
+    assert_non_null(running);
+    buf_addf(out, "%zu %s %d %s\n", f->stage, f->status, (int)json_get_int(doc, "done", -1),
+             running);
+    cJSON_free(running);
+    cJSON_Delete(doc);
+}
+
+static void expect_counts(struct live *l, const char *wanted)
+{
+    struct buf seen = BUF_INIT;
+    corch_frame f;
+    while (corch_run_next(l->run, &f, -1) == 1) {
+        if (f.kind == CORCH_FRAME_STATE && strcmp(f.run_id, l->result->run_id) == 0)
+            describe_counts(&f, &seen);
+    }
+    assert_string_equal(seen.data, wanted);
+    buf_release(&seen);
+}
+
+static void test_corch_watch__says_how_many_stages_are_done_and_which_run(void **state)
+{
+    struct live *l = *state;
+    run_watched(
+        l, CONFIG(PIPELINE("p", COMMAND("a", "true") "," SUBPIPELINE("s", "child")) "," PIPELINE(
+               "child", COMMAND("c", "true"))));
+    expect_counts(l, "0 in_progress 0 []\n"
+                     "1 running 0 [1]\n1 succeeded 1 []\n"
+                     "2 running 1 [2]\n2 succeeded 2 []\n"
+                     "0 succeeded 2 []\n");
+}
+
+/* What failed is not done any more once it is to run again. */
+static void test_corch_watch__counts_what_an_earlier_session_has_done(void **state)
+{
+    struct live *l = *state;
+    char id[64];
+    live_config(l, CONFIG(PIPELINE("p", COMMAND("a", "true") "," COMMAND("b", "test -e again"))));
+    live_start(l, &(corch_options){.pipeline = "p"});
+    live_ends(l, "failed");
+    snprintf(id, sizeof id, "%s", l->result->run_id);
+    cJSON_Delete(l->manifest);
+    corch_run_free(l->run);
+    assert_int_equal(mkdir(live_path(l, "again"), 0700), 0);
+    live_start(l, &(corch_options){.resume = id, .watch = 1});
+    live_ends(l, "succeeded");
+    expect_counts(l, "0 in_progress 1 []\n"
+                     "2 running 1 [2]\n2 succeeded 2 []\n"
+                     "0 succeeded 2 []\n");
+}
+
 static void test_corch_watch__has_no_frames_unless_asked_for(void **state)
 {
     struct live *l = *state;
@@ -218,6 +276,8 @@ int main(void)
         LIVE_TEST(test_corch_watch__counts_what_a_watcher_misses_who_takes_nothing),
         LIVE_TEST(test_corch_watch__says_how_many_frames_a_gap_has),
         LIVE_TEST(test_corch_watch__tells_a_subpipelines_frames_apart),
+        LIVE_TEST(test_corch_watch__says_how_many_stages_are_done_and_which_run),
+        LIVE_TEST(test_corch_watch__counts_what_an_earlier_session_has_done),
         LIVE_TEST(test_corch_watch__has_no_frames_unless_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,115 +1,10 @@
 /* What progress shows of a run, and when it is shown at all. */
+#include "shown.h"
+
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include "../src/output.c"
-#include "../src/progress_view.c"
 #include "../src/progress.c"
-
-#define NOON INT64_C(1800000000000)
-
-struct shown {
-    struct progress_view view;
-    uint64_t stages; /* of the runs that states are made of */
-    char text[2048];
-};
-
-static int setup(void **state)
-{
-    struct shown *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    progress_view_init(&s->view, false);
-    s->stages = 5;
-    *state = s;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct shown *s = *state;
-    progress_view_release(&s->view);
-    free(s);
-    return 0;
-}
-
-/* A state `ms` after noon; stage 0 is the run itself. */
-static void state_of(struct shown *s, const char *run, size_t stage, const char *status,
-                     const char *title, int64_t ms, uint64_t lost)
-{
-    struct buf json = BUF_INIT;
-    cJSON *doc = json_new();
-    if (stage > 0)
-        json_str(doc, "title", title);
-    json_int(doc, "stages", (int64_t)s->stages);
-    json_time(doc, "timestamp", NOON + ms);
-    assert_int_equal(json_print(doc, false, &json), 0);
-    progress_view_take(&s->view, &(corch_frame){.kind = CORCH_FRAME_STATE,
-                                                .run_id = run,
-                                                .stage = stage,
-                                                .status = status,
-                                                .json = json.data,
-                                                .lost = lost});
-    cJSON_Delete(doc);
-    buf_release(&json);
-}
-
-static void run_begins(struct shown *s, const char *run)
-{
-    state_of(s, run, 0, "in_progress", NULL, 0, 0);
-}
-
-static void stage_begins(struct shown *s, const char *run, size_t stage, const char *title,
-                         int64_t ms)
-{
-    state_of(s, run, stage, "running", title, ms, 0);
-}
-
-static void stage_ends(struct shown *s, const char *run, size_t stage, const char *status,
-                       const char *title, int64_t ms)
-{
-    state_of(s, run, stage, status, title, ms, 0);
-}
-
-static void prints(struct shown *s, const char *run, const char *bytes, size_t n, uint64_t lost)
-{
-    progress_view_take(&s->view, &(corch_frame){.kind = CORCH_FRAME_CHUNK,
-                                                .run_id = run,
-                                                .stage = 1,
-                                                .stream = 1,
-                                                .data = bytes,
-                                                .size = n,
-                                                .lost = lost});
-}
-
-/* The line of what runs, `ms` after noon. */
-static const char *area(struct shown *s, int64_t ms)
-{
-    struct buf out = BUF_INIT;
-    progress_view_area(&s->view, NOON + ms, &out);
-    assert_false(out.failed);
-    assert_true(out.len < sizeof s->text);
-    snprintf(s->text, sizeof s->text, "%s", out.data ? out.data : "");
-    buf_release(&out);
-    return s->text;
-}
-
-/* The lines of stages that ended since the last call. */
-static const char *ended(struct shown *s)
-{
-    assert_true(s->view.ended.len < sizeof s->text);
-    snprintf(s->text, sizeof s->text, "%s", s->view.ended.data ? s->view.ended.data : "");
-    buf_clear(&s->view.ended);
-    return s->text;
-}
 
 static void test_progress__says_what_runs_since_when_and_what_it_printed(void **state)
 {
@@ -119,10 +14,10 @@ static void test_progress__says_what_runs_since_when_and_what_it_printed(void **
     assert_string_equal(area(s, 0), "");
     stage_begins(s, "r", 1, "Build", 0);
     assert_string_equal(area(s, 0), "[0/5] Build  0.0 s  0 B  0 lines");
-    prints(s, "r", "one\n", 4, 0);
+    prints(s, "r", 1, "one\n");
     assert_string_equal(area(s, 1234), "[0/5] Build  1.2 s  4 B  1 line");
-    prints(s, "r", "two\nthree\nfo", 12, 0);
-    prints(s, "r", "ur", 2, 0);
+    prints(s, "r", 1, "two\nthree\nfo");
+    prints(s, "r", 1, "ur");
     assert_string_equal(area(s, 59999), "[0/5] Build  59.9 s  18 B  3 lines");
     assert_string_equal(ended(s), "");
 }
@@ -132,14 +27,14 @@ static void test_progress__a_line_stays_for_each_stage_that_has_ended(void **sta
     struct shown *s = *state;
     run_begins(s, "r");
     stage_begins(s, "r", 1, "Build", 100);
-    prints(s, "r", "x", 1, 0);
+    prints(s, "r", 1, "x");
     stage_ends(s, "r", 1, "succeeded", "Build", 1399);
     assert_string_equal(area(s, 2000), "");
     stage_begins(s, "r", 2, "Lint", 2000);
     assert_string_equal(area(s, 2000), "[1/5] Lint  0.0 s  0 B  0 lines");
     stage_ends(s, "r", 2, "skipped", "Lint", 2000);
     stage_begins(s, "r", 3, "Test", 2000);
-    prints(s, "r", "xy", 2, 0);
+    prints(s, "r", 3, "xy");
     stage_ends(s, "r", 3, "failed", "Test", 67000);
     state_of(s, "r", 0, "failed", NULL, 67000, 0);
     assert_string_equal(ended(s), "ok  Build  1.2 s  1 B\n"
@@ -172,12 +67,12 @@ static void test_progress__sizes_and_durations_keep_short(void **state)
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         buf_clear(&b);
-        add_size(&b, sizes[i].bytes);
+        text_add_size(&b, sizes[i].bytes);
         assert_string_equal(b.data, sizes[i].text);
     }
     for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
         buf_clear(&b);
-        add_duration(&b, durations[i].ms);
+        text_add_duration(&b, durations[i].ms);
         assert_string_equal(b.data, durations[i].text);
     }
     buf_release(&b);
@@ -191,11 +86,11 @@ static void test_progress__subpipelines_are_shown_within_their_stage(void **stat
     s->stages = 2;
     run_begins(s, "child");
     stage_begins(s, "child", 1, "Compile", 500);
-    prints(s, "child", "abc\n", 4, 0);
+    prints(s, "child", 1, "abc\n");
     assert_string_equal(area(s, 1500), "[0/5] Outer › Compile  1.0 s  4 B  1 line");
     stage_ends(s, "child", 1, "succeeded", "Compile", 1500);
     stage_begins(s, "child", 2, "Link", 1500);
-    prints(s, "child", "de", 2, 0);
+    prints(s, "child", 2, "de");
     stage_ends(s, "child", 2, "succeeded", "Link", 1600);
     state_of(s, "child", 0, "succeeded", NULL, 1600, 0);
     assert_string_equal(area(s, 1700), "[0/5] Outer  1.7 s  6 B  1 line");
@@ -211,7 +106,7 @@ static void test_progress__lost_output_is_marked(void **state)
     struct shown *s = *state;
     run_begins(s, "r");
     stage_begins(s, "r", 1, "Chat", 0);
-    prints(s, "r", "a\n", 2, 7);
+    prints_in(s, "r", 1, "a\n", 2, 7);
     assert_string_equal(area(s, 0), "[0/5] Chat  0.0 s  2 B  1 line …");
     stage_ends(s, "r", 1, "succeeded", "Chat", 0);
     stage_begins(s, "r", 2, "Quiet", 0);
@@ -226,32 +121,40 @@ static void test_progress__loss_right_before_the_end_is_marked(void **state)
     struct shown *s = *state;
     run_begins(s, "r");
     stage_begins(s, "r", 1, "Chat", 0);
+    s->done[0] = 1;
     state_of(s, "r", 1, "succeeded", "Chat", 0, 3);
     assert_string_equal(ended(s), "ok  Chat  0.0 s  0 B …\n");
 }
 
+/* A state says how many are done and which run: what has ended unseen does not stay. */
 static void test_progress__stages_that_went_by_unseen_are_mentioned(void **state)
 {
     struct shown *s = *state;
     s->stages = 9;
     run_begins(s, "r");
     stage_begins(s, "r", 1, "First", 0);
+    s->running = "[4]";
+    s->done[0] = 3;
     state_of(s, "r", 4, "running", "Fourth", 0, 20); /* the first one's end is lost, too */
     assert_string_equal(area(s, 0), "[3/9] Fourth  0.0 s  0 B  0 lines");
+    s->running = "[]";
     stage_ends(s, "r", 4, "succeeded", "Fourth", 100);
+    s->done[0] = 6;
     state_of(s, "r", 6, "succeeded", "Sixth", 200, 9); /* as is its beginning */
+    s->done[0] = 9;
     state_of(s, "r", 0, "succeeded", NULL, 300, 9);
-    assert_string_equal(ended(s), "…  stages 1 to 3\n"
+    assert_string_equal(ended(s), "…  3 stages\n"
                                   "ok  Fourth  0.1 s  0 B\n"
-                                  "…  stage 5\n"
+                                  "…  1 stage\n"
                                   "ok  Sixth  …\n"
-                                  "…  stages 7 to 9\n");
+                                  "…  3 stages\n");
 }
 
 /* Nothing was lost: an earlier session has done them. */
 static void test_progress__stages_of_an_earlier_session_count_as_done(void **state)
 {
     struct shown *s = *state;
+    s->done[0] = 3;
     run_begins(s, "r");
     stage_begins(s, "r", 4, "Test", 0);
     assert_string_equal(area(s, 0), "[3/5] Test  0.0 s  0 B  0 lines");
@@ -262,9 +165,34 @@ static void test_progress__a_stage_that_was_not_started_is_not_shown(void **stat
 {
     struct shown *s = *state;
     run_begins(s, "r");
-    stage_ends(s, "r", 1, "pending", "Never", 0);
+    state_of(s, "r", 1, "pending", "Never", 0, 0);
     state_of(s, "r", 0, "cancelled", NULL, 0, 0);
     assert_string_equal(ended(s), "");
+}
+
+/* Its start could not be recorded, or it was passed over: it took no time and printed nothing. */
+static void test_progress__a_stage_can_end_without_having_run(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Build", 0);
+    stage_ends(s, "r", 3, "failed", "Test", 100);
+    assert_string_equal(area(s, 1000), "[1/5] Build  1.0 s  0 B  0 lines");
+    assert_string_equal(ended(s), "failed  Test\n");
+}
+
+static void test_progress__a_stage_that_is_tried_again_goes_on(void **state)
+{
+    struct shown *s = *state;
+    run_begins(s, "r");
+    stage_begins(s, "r", 1, "Flaky", 0);
+    prints(s, "r", 1, "one\n");
+    stage_begins(s, "r", 1, "Flaky", 1000);
+    prints(s, "r", 1, "two\n");
+    assert_string_equal(area(s, 2000), "[0/5] Flaky  2.0 s  8 B  2 lines");
+    stage_ends(s, "r", 1, "succeeded", "Flaky", 3000);
+    assert_string_equal(area(s, 3000), "");
+    assert_string_equal(ended(s), "ok  Flaky  3.0 s  8 B\n");
 }
 
 static void test_progress__control_characters_are_shown_not_sent(void **state)
@@ -400,25 +328,25 @@ static void test_progress__nothing_is_done_without_one(void **state)
     progress_end(NULL, NULL);
 }
 
-#define VIEW_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        VIEW_TEST(test_progress__says_what_runs_since_when_and_what_it_printed),
-        VIEW_TEST(test_progress__a_line_stays_for_each_stage_that_has_ended),
+        SHOWN_TEST(test_progress__says_what_runs_since_when_and_what_it_printed),
+        SHOWN_TEST(test_progress__a_line_stays_for_each_stage_that_has_ended),
         cmocka_unit_test(test_progress__sizes_and_durations_keep_short),
-        VIEW_TEST(test_progress__subpipelines_are_shown_within_their_stage),
-        VIEW_TEST(test_progress__lost_output_is_marked),
-        VIEW_TEST(test_progress__loss_right_before_the_end_is_marked),
-        VIEW_TEST(test_progress__stages_that_went_by_unseen_are_mentioned),
-        VIEW_TEST(test_progress__stages_of_an_earlier_session_count_as_done),
-        VIEW_TEST(test_progress__a_stage_that_was_not_started_is_not_shown),
-        VIEW_TEST(test_progress__control_characters_are_shown_not_sent),
-        VIEW_TEST(test_progress__lines_are_cut_to_the_terminal),
-        VIEW_TEST(test_progress__wide_characters_are_counted_and_kept_whole),
-        VIEW_TEST(test_progress__finished_lines_are_cut_as_well),
-        VIEW_TEST(test_progress__colours_mark_how_a_stage_ended),
+        SHOWN_TEST(test_progress__subpipelines_are_shown_within_their_stage),
+        SHOWN_TEST(test_progress__lost_output_is_marked),
+        SHOWN_TEST(test_progress__loss_right_before_the_end_is_marked),
+        SHOWN_TEST(test_progress__stages_that_went_by_unseen_are_mentioned),
+        SHOWN_TEST(test_progress__stages_of_an_earlier_session_count_as_done),
+        SHOWN_TEST(test_progress__a_stage_that_was_not_started_is_not_shown),
+        SHOWN_TEST(test_progress__a_stage_can_end_without_having_run),
+        SHOWN_TEST(test_progress__a_stage_that_is_tried_again_goes_on),
+        SHOWN_TEST(test_progress__control_characters_are_shown_not_sent),
+        SHOWN_TEST(test_progress__lines_are_cut_to_the_terminal),
+        SHOWN_TEST(test_progress__wide_characters_are_counted_and_kept_whole),
+        SHOWN_TEST(test_progress__finished_lines_are_cut_as_well),
+        SHOWN_TEST(test_progress__colours_mark_how_a_stage_ended),
         cmocka_unit_test(test_progress__is_shown_on_a_terminal_only_and_says_why_not),
         cmocka_unit_test(test_progress__nothing_is_done_without_one),
     };
