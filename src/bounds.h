@@ -48,6 +48,10 @@
 /* The oldest byte of an unfinished chunk: longer feels dead to a person who watches. */
 #define CHUNK_AGE_NS ((long long)10 * 1000 * 1000)
 
+/* From a command's start to waking the persister for it, where nobody waits for that: long enough for
+ * commands that do next to nothing, and too short to be missed in `status`. */
+#define TELL_NS ((long long)5 * 1000 * 1000)
+
 /* After a short read: how long to leave the pipe alone, so that it fills and its writer finds no
  * sleeping reader to wake. */
 #define NAP_MIN_NS ((long long)200 * 1000)
@@ -68,14 +72,14 @@
 #define COALESCE_FACTOR 20
 
 /* From a change to its manifest write, unless somebody waits for it: long enough for the next
- * command's start to join its predecessor's end, short enough for whoever looks at the file. */
+ * command's start to join its predecessor's end, short enough for whoever looks at the file. A
+ * millisecond for each stage, if that is more: with the time that many stages take, the bytes
+ * written are in proportion to their number, not to its square. */
 #define COALESCE_MS 100
 
 /* Up to so many stages a command starts when the manifest that says so is on disk. In larger runs it
- * does not wait, and the manifest is written after this time: a run of thousands of short commands
- * would mostly write manifests. */
+ * does not wait: a run of thousands of short commands would mostly write manifests. */
 #define AWAITED_STAGES ((size_t)64)
-#define COALESCE_LARGE_MS 1000
 
 /* Failed stages that have a line in the summary of their run; the rest are counted. */
 #define SUMMARY_FAILURES 20u
@@ -87,6 +91,11 @@
 
 /* Commands at once: each worker has a thread, some ten descriptors and its part of the memory above. */
 #define JOBS_MAX 1024
+
+/* Jobs queued for each worker: what it does next is there when it is done, and whoever fills the queue
+ * is woken when half of it is empty. Too many would start what a failure makes pointless; they look
+ * for that before they start. */
+#define QUEUED_PER_WORKER 4u
 
 /* Descriptors a worker may have open at once, its command's log with them, and those of the rest. */
 #define WORKER_DESCRIPTORS 10

@@ -207,6 +207,15 @@ static void leave_pipes(struct capture *c)
     c->drain_ns = WAKE_FOREVER;
 }
 
+/* The command runs on: what was said of its start goes on its way. Returns when that is due. */
+static int64_t tell_persister(struct capture *c, int64_t now)
+{
+    if (now < c->tell_ns)
+        return c->tell_ns;
+    wake_signal(c->outbox->persister);
+    return c->tell_ns = WAKE_FOREVER;
+}
+
 void capture_run(struct capture *c)
 {
     c->left_open = c->exited = c->timed_out = false;
@@ -215,6 +224,7 @@ void capture_run(struct capture *c)
     c->nap_ns = NAP_MIN_NS;
     c->nap_until_ns = 0;
     c->since_nap = 0;
+    c->tell_ns = clock_mono_ns() + TELL_NS;
     while (!c->exited || pipes_open(c)) {
         int64_t now = clock_mono_ns();
         int64_t deadline = carry_out_cancel(c, now);
@@ -232,6 +242,7 @@ void capture_run(struct capture *c)
         if (c->exited && !pipes_open(c))
             break;
         deadline = earlier(deadline, emit_aged(c, now));
+        deadline = earlier(deadline, tell_persister(c, now));
         wait_for(c, now, deadline);
     }
     if (c->level != CANCEL_NONE) /* who has let go of the pipes is not waited for, but not left */

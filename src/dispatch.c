@@ -41,6 +41,8 @@ static bool start_command(struct engine *g, struct live_run *r, size_t index)
     if (!t)
         return false;
     t->run = r;
+    t->quiet = graph_is_leaf(&r->graph, index) && r->graph.ready > 1 &&
+               r->pipeline->stages[index].pool_index == STAGE_NO_POOL;
     t->job = (struct job){.run = &r->context,
                           .cancel = &r->cancel,
                           .journal = &r->journal,

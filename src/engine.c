@@ -46,16 +46,19 @@ static void journal_failed(struct journal *j)
     engine_cancel(j->owner, CANCEL_TERM);
 }
 
-/* Persister or worker thread. */
+/* Persister or worker thread. The driving thread is not woken for each of thousands: of those that
+ * nothing waits for, it can hear when the queue wants more. */
 void engine_task_ended(struct job *job, enum stage_event event)
 {
     struct task *t = job->context;
+    bool quiet = t->quiet && (event == STAGE_EV_SUCCEED || event == STAGE_EV_EXCUSE);
     struct engine *g = t->run->journal.owner;
     pthread_mutex_lock(&g->lock);
     t->event = event;
     t->next = g->ended;
     g->ended = t;
-    pthread_cond_signal(&g->changed);
+    if (!quiet || !g->pool || pool_wants_more(g->pool))
+        pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
 }
 

@@ -140,6 +140,11 @@ size_t graph_next(const struct graph *g, const struct graph_room *room)
     return first;
 }
 
+bool graph_is_leaf(const struct graph *g, size_t index)
+{
+    return g->first[index] == g->first[index + 1];
+}
+
 void graph_started(struct graph *g, size_t index)
 {
     const struct stage *s = &g->pipeline->stages[index];

@@ -52,6 +52,9 @@ void graph_keep(struct graph *g, size_t index);
 /* The stage that may start now, the first in the order written; GRAPH_NONE: none (yet). */
 size_t graph_next(const struct graph *g, const struct graph_room *room);
 
+/* No stage needs it. */
+bool graph_is_leaf(const struct graph *g, size_t index);
+
 void graph_started(struct graph *g, size_t index); /* what graph_next said */
 void graph_paused(struct graph *g);                /* a stage that runs will be tried again later */
 void graph_resumed(struct graph *g);               /* and now it is */

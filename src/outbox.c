@@ -40,10 +40,15 @@ static bool enqueue(struct outbox *o, const struct record *r)
     return fits;
 }
 
-bool outbox_push(struct outbox *o, const struct record *r)
+bool outbox_push_quietly(struct outbox *o, const struct record *r)
 {
     TSAN_RELEASE(&o->forward);
-    if (!enqueue(o, r))
+    return enqueue(o, r);
+}
+
+bool outbox_push(struct outbox *o, const struct record *r)
+{
+    if (!outbox_push_quietly(o, r))
         return false;
     wake_signal(o->persister);
     return true;

@@ -63,6 +63,9 @@ void outbox_release(struct outbox *o); /* when both sides have stopped */
 /* Producer: hands the record over and wakes the persister; false: full, the record is kept (I4). */
 bool outbox_push(struct outbox *o, const struct record *r);
 
+/* The same without waking it: the record is taken with the next one, or once somebody signals. */
+bool outbox_push_quietly(struct outbox *o, const struct record *r);
+
 /* Producer: pushes, sleeping while the ring is full. */
 void outbox_push_wait(struct outbox *o, const struct record *r);
 

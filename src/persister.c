@@ -158,8 +158,8 @@ static int64_t write_due(const struct journal *j)
         return WAKE_FOREVER;
     if (j->urgent && !j->failing_since_ns)
         return 0;
-    bool large = j->manifest.n_commands > AWAITED_STAGES;
-    int64_t soon = j->dirty_ns + (large ? COALESCE_LARGE_MS : COALESCE_MS) * MS;
+    int64_t stages = (int64_t)j->manifest.n_commands;
+    int64_t soon = j->dirty_ns + (stages > COALESCE_MS ? stages : COALESCE_MS) * MS;
     return !j->failing_since_ns && soon > j->next_write_ns ? soon : j->next_write_ns;
 }
 

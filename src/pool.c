@@ -17,8 +17,8 @@ struct pool_thread {
 struct pool {
     pthread_mutex_t lock; /* of the queue and `stopping` */
     pthread_cond_t work;
-    struct job **queue; /* a ring of `workers` */
-    unsigned head, queued;
+    struct job **queue; /* a ring of `room` */
+    unsigned room, head, queued;
     bool stopping;
     unsigned workers, started;
     struct pool_thread *threads;
@@ -32,7 +32,7 @@ static struct job *next_job(struct pool *p)
         pthread_cond_wait(&p->work, &p->lock);
     if (p->queued > 0) {
         job = p->queue[p->head];
-        p->head = (p->head + 1) % p->workers;
+        p->head = (p->head + 1) % p->room;
         p->queued--;
     }
     pthread_mutex_unlock(&p->lock);
@@ -51,14 +51,22 @@ static void *worker_main(void *arg)
 bool pool_try_add(struct pool *p, struct job *job)
 {
     pthread_mutex_lock(&p->lock);
-    bool room = p->queued < p->workers;
+    bool room = p->queued < p->room;
     if (room) {
-        p->queue[(p->head + p->queued) % p->workers] = job;
+        p->queue[(p->head + p->queued) % p->room] = job;
         p->queued++;
         pthread_cond_signal(&p->work);
     }
     pthread_mutex_unlock(&p->lock);
     return room;
+}
+
+bool pool_wants_more(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool more = p->queued <= p->room / 2;
+    pthread_mutex_unlock(&p->lock);
+    return more;
 }
 
 void pool_nudge(struct pool *p)
@@ -121,7 +129,8 @@ int pool_start(struct pool **out, const struct pool_limits *limits, struct persi
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
     p->workers = limits->workers;
-    p->queue = calloc(p->workers, sizeof(struct job *));
+    p->room = p->workers * QUEUED_PER_WORKER;
+    p->queue = calloc(p->room, sizeof(struct job *));
     p->threads = calloc(p->workers, sizeof *p->threads);
     int error = p->queue && p->threads ? 0 : ENOMEM;
     for (unsigned i = 0; p->threads && i < p->workers; i++)

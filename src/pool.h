@@ -21,9 +21,12 @@ struct pool_limits {
 /* Starts the threads. 0, or -1 with errno and nothing left. */
 int pool_start(struct pool **out, const struct pool_limits *limits, struct persister *persister);
 
-/* Queues a job; false if as many as there are workers are waiting already (try again when a job has
- * ended). Any thread. */
+/* Queues a job; false if QUEUED_PER_WORKER times as many as there are workers are waiting already (try
+ * again when pool_wants_more). Any thread. */
 bool pool_try_add(struct pool *p, struct job *job);
+
+/* Whether the queue is half empty, or more. Any thread. */
+bool pool_wants_more(struct pool *p);
 
 /* Has all workers look at the cancellation of their jobs again, also those that sleep for a chunk
  * buffer. Any thread. */
