@@ -13,8 +13,7 @@
 
 static const struct shown_style tagged = {.prefix = "[a] "},
                                 screen = {.prefix = "[a] ", .terminal = true, .colours = true},
-                                dull = {.prefix = "[a] ", .terminal = true},
-                                raw = {.prefix = NULL},
+                                dull = {.prefix = "[a] ", .terminal = true}, raw = {.prefix = NULL},
                                 raw_screen = {.terminal = true, .colours = true};
 
 /* What is shown of a stream that comes in pieces of `step` bytes. */
@@ -47,8 +46,7 @@ static void assert_shown(const struct shown_style *style, const char *bytes, siz
     }
 }
 
-#define ASSERT_SHOWN(style, bytes, expected) \
-    assert_shown(style, bytes, sizeof bytes - 1, expected)
+#define ASSERT_SHOWN(style, bytes, expected) assert_shown(style, bytes, sizeof bytes - 1, expected)
 
 static void test_shown__each_line_gets_the_prefix(void **state)
 {
@@ -116,8 +114,9 @@ static void test_shown__on_a_terminal_only_utf8_passes(void **state)
 {
     (void)state;
     ASSERT_SHOWN(&screen, "grün 日本 \xf0\x9f\x99\x82\n", "[a] grün 日本 \xf0\x9f\x99\x82\n");
-    ASSERT_SHOWN(&screen, "\xc2\x9b"
-                          "2J\n",
+    ASSERT_SHOWN(&screen,
+                 "\xc2\x9b"
+                 "2J\n",
                  "[a] \\x9b2J\n");
     ASSERT_SHOWN(&screen, "\x9b\xff\xe6\x97\n", "[a] \\x9b\\xff\\xe6\\x97\n");
     ASSERT_SHOWN(&screen, "\xc2", "[a] \\xc2\n");
