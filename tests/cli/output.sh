@@ -370,6 +370,22 @@ unwritable_output_is_an_error() {
     forget_runs
 }
 
+# The logs may not grow beyond 200 KiB: the run fails, and what they hold is shown all the same.
+what_was_recorded_is_shown_when_recording_fails() {
+    local mode
+    config "$(pipeline p "$(command_stage a "'$misbehave' lines 50000")")"
+    for mode in lines grouped errors; do
+        (trap '' XFSZ && ulimit -f 200 && exec "$program" start --output "$mode" p) 2>stderr | cat >stdout
+        code=${PIPESTATUS[0]}
+        expect_code 1 "no room for the logs, $mode"
+        expect_text stderr "run failed: storage:error"
+        "$misbehave" lines 1000 | cmp -s - <(shown stdout | sed 's/^\[a\] //; /^==> /d' | head -n 1000) ||
+            fail "$mode: what was recorded is not shown"
+        [ "$mode" = lines ] || expect_text stderr "==> a: its end is not in the log"
+    done
+    forget_runs
+}
+
 memory_does_not_grow_with_the_output() {
     local mode
     [ -z "$sanitizer" ] || return 0 # their own memory is far above what is measured
@@ -449,6 +465,7 @@ a_reader_that_goes_away_ends_nothing
 a_reader_that_does_not_read_holds_nothing_up
 a_signal_ends_the_run_and_then_the_program
 unwritable_output_is_an_error
+what_was_recorded_is_shown_when_recording_fails
 memory_does_not_grow_with_the_output
 a_terminal_gets_colours
 a_terminal_is_not_taken_over
