@@ -135,6 +135,7 @@ typedef struct corch_part {
     const char *folder;        /* absolute; its runner.ndjson grows while it goes on */
     const char *parent_run_id; /* NULL: it is the run that was started */
     size_t stage;              /* which stage of the parent it is, from 1 */
+    uint64_t log_begin;        /* so many bytes of runner.ndjson are of earlier sessions */
 } corch_part;
 
 /* The i-th part of the run: 0 is the run itself, then subpipelines in the order they began. 1: `*part`

@@ -131,6 +131,10 @@
  * persister more than what it is about. */
 #define STATE_RUNNING 64u
 
+/* Bytes of a line of output that are shown in one piece behind the stage's prefix: too low tears
+ * long lines apart, too high is kept for each stream of each command that runs. */
+#define SHOWN_LINE_BYTES ((size_t)64 * 1024)
+
 static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");
 static_assert(OUTBOX_SLOTS > CHUNK_POOL + OUTBOX_MUTATIONS,
               "an outbox holds every chunk of its worker and its mutations: a push can't fail");

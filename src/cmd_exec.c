@@ -3,10 +3,8 @@
  * reader slows nothing down, and takes no memory. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd_wait.h"
@@ -19,6 +17,7 @@
 #include "quote.h"
 #include "rundir.h"
 #include "sig.h"
+#include "sink.h"
 #include "squeeze.h"
 
 #define RECORD_BLOCK ((size_t)64 * 1024)
@@ -145,9 +144,7 @@ struct show {
     struct exec_log *seen;
     int record_fd;
     struct squeeze squeeze;
-    struct buf pending; /* to be written to descriptor `to`; the first `written` bytes are */
-    size_t written;
-    int to;
+    struct sink sink;
     bool failed; /* not all could be shown, and not because nobody wants to see it */
 };
 
@@ -160,8 +157,7 @@ static void give_up(struct show *s, const char *what)
         output_message("can't %s: %s", what, strerror(errno));
     s->failed |= !closed;
     s->step = SHOW_DONE;
-    buf_clear(&s->pending);
-    s->written = 0;
+    sink_clear(&s->sink);
 }
 
 static void open_log(struct show *s)
@@ -195,18 +191,17 @@ static void add_line(struct show *s, const char *text, size_t n)
     if (exec_log_take(s->seen, &line) != 0) {
         give_up(s, "show the run's log");
     } else if (s->options->mode == MODE_SHOW && line.kind == EXEC_CHUNK) {
-        s->to = s->seen->stream;
-        buf_add(&s->pending, s->seen->bytes, s->seen->size);
+        buf_add(sink_to(&s->sink, s->seen->stream), s->seen->bytes, s->seen->size);
     } else if (s->options->mode == MODE_JSONL && line.kind != EXEC_OTHER) {
-        exec_line_print(&line, s->seen, EXEC_FORM_STREAM, &s->pending);
-        buf_addch(&s->pending, '\n');
+        exec_line_print(&line, s->seen, EXEC_FORM_STREAM, sink_to(&s->sink, 1));
+        buf_addch(sink_to(&s->sink, 1), '\n');
     }
 }
 
 static void fill_from_log(struct show *s)
 {
     int got = 1;
-    while (got == 1 && s->step == SHOW_LOG && s->pending.len == 0) {
+    while (got == 1 && s->step == SHOW_LOG && sink_fd(&s->sink) < 0) {
         char *text;
         size_t n;
         got = logtail_next(&s->log, &text, &n);
@@ -224,8 +219,9 @@ static void fill_from_record(struct show *s)
     bool one_line = s->options->mode == MODE_JSONL || s->options->compact;
     if (s->record_fd < 0)
         open_record(s);
-    while (s->step == SHOW_RECORD && s->pending.len == 0) {
-        char *to = buf_room(&s->pending, RECORD_BLOCK);
+    while (s->step == SHOW_RECORD && sink_fd(&s->sink) < 0) {
+        struct buf *out = sink_to(&s->sink, 1);
+        char *to = buf_room(out, RECORD_BLOCK);
         errno = ENOMEM;
         ssize_t n = to ? read(s->record_fd, to, RECORD_BLOCK) : -1;
         if (n < 0 && errno != EINTR) {
@@ -233,9 +229,9 @@ static void fill_from_record(struct show *s)
         } else if (n == 0) {
             s->step = SHOW_DONE;
             if (one_line)
-                buf_addch(&s->pending, '\n');
+                buf_addch(out, '\n');
         } else if (n > 0) {
-            s->pending.len = one_line ? squeeze(&s->squeeze, to, (size_t)n) : (size_t)n;
+            out->len = one_line ? squeeze(&s->squeeze, to, (size_t)n) : (size_t)n;
         }
     }
 }
@@ -243,30 +239,14 @@ static void fill_from_record(struct show *s)
 /* Makes what is to be written next; nothing if that is still to come. */
 static void fill(struct show *s)
 {
-    buf_clear(&s->pending);
-    s->written = 0;
     if (s->step == SHOW_LOG)
         fill_from_log(s);
     if (s->step == SHOW_RECORD && s->wait.over)
         fill_from_record(s);
-    if (s->pending.failed) {
+    if (s->sink.bytes.failed) {
         errno = ENOMEM;
         give_up(s, "show the run");
     }
-}
-
-/* Writes what fits without waiting: a pipe that poll says is writable takes PIPE_BUF bytes. */
-static void write_some(struct show *s)
-{
-    struct stat st;
-    size_t n = s->pending.len - s->written;
-    if (n > PIPE_BUF && (fstat(s->to, &st) != 0 || !S_ISREG(st.st_mode)))
-        n = PIPE_BUF;
-    ssize_t wrote = write(s->to, s->pending.data + s->written, n);
-    if (wrote >= 0)
-        s->written += (size_t)wrote;
-    else if (errno != EINTR && errno != EAGAIN)
-        give_up(s, s->to == 1 ? "write to stdout" : "write to stderr");
 }
 
 /* Shows the run until it is over and all of it has been shown. */
@@ -275,21 +255,21 @@ static void show_run(struct show *s)
     if (s->step == SHOW_LOG)
         open_log(s);
     for (;;) {
-        if (s->written == s->pending.len)
+        if (sink_fd(&s->sink) < 0)
             fill(s);
-        bool pending = s->written < s->pending.len;
-        if (!pending && s->step == SHOW_DONE && s->wait.over)
+        int to = sink_fd(&s->sink);
+        if (to < 0 && s->step == SHOW_DONE && s->wait.over)
             return;
         enum { OUT, LOG, FDS };
         struct pollfd fds[FDS] = {
-            [OUT] = {.fd = pending ? s->to : -1, .events = POLLOUT},
-            [LOG] = {.fd = !pending && s->step == SHOW_LOG ? logtail_fd(&s->log) : -1,
+            [OUT] = {.fd = to, .events = POLLOUT},
+            [LOG] = {.fd = to < 0 && s->step == SHOW_LOG ? logtail_fd(&s->log) : -1,
                      .events = POLLIN}};
         run_wait_once(&s->wait, fds, FDS);
         if (fds[LOG].revents)
             logtail_awake(&s->log);
-        if (fds[OUT].revents)
-            write_some(s);
+        if (fds[OUT].revents && sink_write(&s->sink) != 0)
+            give_up(s, to == 1 ? "write to stdout" : "write to stderr");
     }
 }
 
@@ -299,7 +279,7 @@ static void close_show(struct show *s)
     exec_log_free(s->seen);
     if (s->record_fd >= 0)
         close(s->record_fd);
-    buf_release(&s->pending);
+    sink_release(&s->sink);
 }
 
 static void print_head(const struct exec_options *o)
@@ -343,9 +323,7 @@ static int show_and_judge(const struct exec_options *o, corch_run *run, int sign
                      .step = o->mode == MODE_JSON ? SHOW_RECORD : SHOW_LOG,
                      .log = LOGTAIL_INIT,
                      .seen = seen,
-                     .record_fd = -1,
-                     .to = 1,
-                     .pending = BUF_INIT};
+                     .record_fd = -1};
     if (o->mode == MODE_SHOW)
         print_head(o);
     show_run(&s);

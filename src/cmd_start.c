@@ -12,6 +12,7 @@
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "relay.h"
 #include "sig.h"
 
 static const char start_help[] =
@@ -33,6 +34,9 @@ static const char start_help[] =
     "                          nothing new starts\n"
     "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
+    "  --output MODE           what commands print is shown: lines (each behind the name of its\n"
+    "                          stage), grouped (when a command has ended), errors (only of those\n"
+    "                          that failed) or none (default)\n"
     "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
     "  --no-interactive        no progress\n"
     "  --help                  this text\n"
@@ -60,6 +64,9 @@ static const char resume_help[] =
     "                          nothing new starts\n"
     "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
+    "  --output MODE           what commands print is shown: lines (each behind the name of its\n"
+    "                          stage), grouped (when a command has ended), errors (only of those\n"
+    "                          that failed) or none (default)\n"
     "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
     "  --no-interactive        no progress\n"
     "  --help                  this text\n"
@@ -67,9 +74,15 @@ static const char resume_help[] =
     "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n";
 
 struct words {
-    const char *positional, *task, *format, *run, *jobs, *timeout;
+    const char *positional, *task, *format, *output, *run, *jobs, *timeout;
     corch_options run_options;
     bool keep_going, fail_fast, interactive, no_interactive, help;
+};
+
+/* How a run and its result are shown. */
+struct manner {
+    enum output_format format;
+    enum relay_mode relay;
 };
 
 enum { SPECS_MAX = 24 };
@@ -102,6 +115,7 @@ static int parse(const char *command, const struct option_spec *own, size_t n_ow
         {"--fail-fast", NULL, &o->fail_fast},
         {"--timeout", &o->timeout, NULL},
         {"--format", &o->format, NULL},
+        {"--output", &o->output, NULL},
         {"--interactive", NULL, &o->interactive},
         {"--ui", NULL, &o->interactive},
         {"--no-interactive", NULL, &o->no_interactive},
@@ -194,10 +208,11 @@ static int report(const corch_result *result, bool resumed, enum output_format f
 }
 
 /* Whether there is progress. Why not is said if it was asked for. */
-static bool progress_wanted(const struct words *o, enum output_format format)
+static bool progress_wanted(const struct words *o, const struct manner *manner)
 {
     const struct progress_options options = {.refused = o->no_interactive,
-                                             .json = format == FORMAT_JSON};
+                                             .json = manner->format == FORMAT_JSON,
+                                             .output = manner->relay != RELAY_NONE};
     const char *why[PROGRESS_OBSTACLES];
     size_t n = progress_obstacles(&options, STDERR_FILENO, why);
     for (size_t i = 0; o->interactive && i < n; i++)
@@ -217,7 +232,8 @@ static void wait_for_end(struct run_wait *wait, struct progress *progress)
     progress_end(progress, wait->run);
 }
 
-static int run(const corch_config *config, const corch_options *options, enum output_format format)
+static int run(const corch_config *config, const corch_options *options,
+               const struct manner *manner)
 {
     corch_error e;
     int signals = sig_open();
@@ -232,8 +248,14 @@ static int run(const corch_config *config, const corch_options *options, enum ou
         return EXIT_NOT_RUN;
     }
     struct run_wait wait = {.run = run, .signals = signals};
-    wait_for_end(&wait, options->watch ? progress_new(STDERR_FILENO) : NULL);
-    int code = report(corch_run_wait(run), options->resume != NULL, format);
+    int shown = 0;
+    if (manner->relay != RELAY_NONE)
+        shown = relay_run(&wait, manner->relay, manner->format == FORMAT_JSON);
+    else
+        wait_for_end(&wait, options->watch ? progress_new(STDERR_FILENO) : NULL);
+    int code = report(corch_run_wait(run), options->resume != NULL, manner->format);
+    if (shown != 0 && code == EXIT_OK)
+        code = EXIT_RUN_FAILED;
     corch_run_free(run);
     close(signals);
     if (wait.first_signal)
@@ -241,7 +263,7 @@ static int run(const corch_config *config, const corch_options *options, enum ou
     return code;
 }
 
-static int load_and_run(struct words *o, const char *help, enum output_format format)
+static int load_and_run(struct words *o, const char *help, const struct manner *manner)
 {
     corch_error e;
     if (o->help) {
@@ -258,26 +280,32 @@ static int load_and_run(struct words *o, const char *help, enum output_format fo
     const char *warning;
     for (size_t i = 0; (warning = corch_config_warning(config, i)); i++)
         output_message("warning: %s", warning);
-    o->run_options.watch = progress_wanted(o, format);
-    int code = run(config, &o->run_options, format);
+    o->run_options.watch = progress_wanted(o, manner);
+    int code = run(config, &o->run_options, manner);
     corch_config_free(config);
     return code;
+}
+
+static int read_manner(const char *command, const struct words *o, struct manner *manner)
+{
+    int rc = output_format(command, o->format, &manner->format);
+    return rc == 0 ? relay_mode(command, o->output, &manner->relay) : rc;
 }
 
 int cmd_start(int argc, char **argv)
 {
     struct words o = {0};
-    enum output_format format;
-    if (parse_start(&o, argc, argv) != 0 || output_format("start", o.format, &format) != 0)
+    struct manner manner;
+    if (parse_start(&o, argc, argv) != 0 || read_manner("start", &o, &manner) != 0)
         return EXIT_NOT_RUN;
-    return load_and_run(&o, start_help, format);
+    return load_and_run(&o, start_help, &manner);
 }
 
 int cmd_resume(int argc, char **argv)
 {
     struct words o = {0};
-    enum output_format format;
-    if (parse_resume(&o, argc, argv) != 0 || output_format("resume", o.format, &format) != 0)
+    struct manner manner;
+    if (parse_resume(&o, argc, argv) != 0 || read_manner("resume", &o, &manner) != 0)
         return EXIT_NOT_RUN;
-    return load_and_run(&o, resume_help, format);
+    return load_and_run(&o, resume_help, &manner);
 }

@@ -26,7 +26,7 @@ void run_wait_once(struct run_wait *w, struct pollfd *more, nfds_t n)
         [SIGNALS] = {.fd = w->signals, .events = POLLIN}};
     if (n > 0)
         memcpy(fds + MORE, more, n * sizeof *more);
-    if (poll(fds, MORE + n, -1) < 0) /* interrupted: nothing has happened yet */
+    if (poll(fds, MORE + n, w->busy ? 0 : -1) < 0) /* interrupted: nothing has happened yet */
         return;
     if (n > 0)
         memcpy(more, fds + MORE, n * sizeof *more);

@@ -14,6 +14,7 @@ struct run_wait {
     int signals;               /* of sig_open */
     int first_signal;          /* that has come; 0: none. By it the program ends, after the run */
     bool over;                 /* the run is */
+    bool busy;                 /* there is more to do: look at all, but don't sleep */
     struct progress *progress; /* cleared before a message; or NULL */
 };
 
@@ -22,7 +23,7 @@ struct run_wait {
  * most RUN_WAIT_MORE, as for poll). The first signal asks the run to end, the next kills it; a
  * signal after the run's end ends the program at once.
  */
-#define RUN_WAIT_MORE 2
+#define RUN_WAIT_MORE 3
 void run_wait_once(struct run_wait *w, struct pollfd *more, nfds_t n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bounds.h"
 #include "clock.h"
@@ -117,7 +118,8 @@ static void add_part(struct engine *g, const struct live_run *r)
     corch_part part = {.run_id = strdup(m->run_id),
                        .folder = strdup(r->journal.dir.path),
                        .parent_run_id = r->parent ? strdup(r->parent->journal.manifest.run_id) : NULL,
-                       .stage = r->parent ? r->parent_index + 1 : 0};
+                       .stage = r->parent ? r->parent_index + 1 : 0,
+                       .log_begin = (uint64_t)lseek(r->journal.runner_fd, 0, SEEK_END)};
     pthread_mutex_lock(&g->lock);
     corch_part *more = part.run_id && part.folder && (!r->parent || part.parent_run_id)
                            ? realloc(g->parts, (g->n_parts + 1) * sizeof *more)

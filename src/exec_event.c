@@ -62,7 +62,7 @@ static bool is_text(const char *text, size_t n, const char *wanted)
     return strlen(wanted) == n && memcmp(text, wanted, n) == 0;
 }
 
-static const struct exec_member *find(const struct exec_line *l, const char *key)
+const struct exec_member *exec_line_find(const struct exec_line *l, const char *key)
 {
     for (size_t i = 0; i < l->n; i++) {
         if (is_text(l->members[i].key, l->members[i].key_len, key))
@@ -71,9 +71,9 @@ static const struct exec_member *find(const struct exec_line *l, const char *key
     return NULL;
 }
 
-static bool has_value(const struct exec_line *l, const char *key, const char *value)
+bool exec_line_has(const struct exec_line *l, const char *key, const char *value)
 {
-    const struct exec_member *m = find(l, key);
+    const struct exec_member *m = exec_line_find(l, key);
     return m && is_text(m->value, m->value_len, value);
 }
 
@@ -97,7 +97,7 @@ void exec_line_parse(struct exec_line *l, const char *text, size_t n)
     if (n < 2 || text[0] != '{' || parse_members(l, text, text + n) != 0)
         return;
     for (enum exec_kind kind = EXEC_BEGIN; kind <= EXEC_END; kind++) {
-        if (has_value(l, "type", types[kind]))
+        if (exec_line_has(l, "type", types[kind]))
             l->kind = kind;
     }
 }
@@ -126,10 +126,10 @@ void exec_log_free(struct exec_log *x)
 /* The bytes of a chunk: those in data_base64 if there are, else its data. */
 static void take_chunk(struct exec_log *x, const struct exec_line *l)
 {
-    const struct exec_member *binary = find(l, "data_base64"), *data = find(l, "data");
-    const struct exec_member *m = binary ? binary : data;
+    const struct exec_member *binary = exec_line_find(l, "data_base64");
+    const struct exec_member *m = binary ? binary : exec_line_find(l, "data");
     size_t n = (size_t)-1;
-    x->stream = has_value(l, "stream", "\"stderr\"") ? 2 : 1;
+    x->stream = exec_line_has(l, "stream", "\"stderr\"") ? 2 : 1;
     if (m && m->value_len >= 2 && m->value_len <= sizeof x->bytes)
         n = binary ? ndjson_unbase64(x->bytes, m->value + 1, m->value_len - 2)
                    : ndjson_unescape(x->bytes, m->value + 1, m->value_len - 2);
@@ -225,12 +225,12 @@ static void add_payload(const struct exec_line *l, const struct exec_log *x, str
 void exec_line_print(const struct exec_line *l, const struct exec_log *x, enum exec_form form,
                      struct buf *out)
 {
-    const struct exec_member *correlation = find(l, "correlation_id"),
-                             *attempt = find(l, "attempt");
-    add_member(out, find(l, "type"), "{");
+    const struct exec_member *correlation = exec_line_find(l, "correlation_id"),
+                             *attempt = exec_line_find(l, "attempt");
+    add_member(out, exec_line_find(l, "type"), "{");
     if (form == EXEC_FORM_RECORD)
         add_member(out, correlation, ",");
-    add_member(out, find(l, "timestamp"), ",");
+    add_member(out, exec_line_find(l, "timestamp"), ",");
     if (form == EXEC_FORM_RECORD) {
         add_member(out, attempt, ",");
     } else {

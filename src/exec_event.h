@@ -40,6 +40,12 @@ struct exec_log {
 /* Takes text[0, n) apart, followed by a NUL. What is no exec:* line, or broken, is EXEC_OTHER. */
 void exec_line_parse(struct exec_line *l, const char *text, size_t n);
 
+/* The member of that key; NULL: there is none. Also of lines that are EXEC_OTHER, unless broken. */
+const struct exec_member *exec_line_find(const struct exec_line *l, const char *key);
+
+/* Whether it has that value, as written: "\"stderr\"". */
+bool exec_line_has(const struct exec_line *l, const char *key, const char *value);
+
 struct exec_log *exec_log_new(void); /* NULL: out of memory */
 void exec_log_free(struct exec_log *x);
 

@@ -26,6 +26,13 @@ void logtail_close(struct logtail *t)
     t->begin = t->searched = 0;
 }
 
+int logtail_seek(struct logtail *t, uint64_t offset)
+{
+    buf_clear(&t->bytes);
+    t->begin = t->searched = 0;
+    return lseek(t->fd, (off_t)offset, SEEK_SET) < 0 ? -1 : 0;
+}
+
 /* Drops what has been given out and reads on. The bytes read; 0: the file has no more, for now. */
 static ssize_t read_more(struct logtail *t)
 {
@@ -67,12 +74,17 @@ int logtail_next(struct logtail *t, char **line, size_t *n)
     }
 }
 
-int logtail_watch(struct logtail *t)
+int logtail_tell(const struct logtail *t, int notify_fd)
 {
     char path[64]; /* of the very file that is open, whatever its name means by now */
     snprintf(path, sizeof path, "/proc/self/fd/%d", t->fd);
+    return inotify_add_watch(notify_fd, path, IN_MODIFY);
+}
+
+int logtail_watch(struct logtail *t)
+{
     t->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (t->notify_fd >= 0 && inotify_add_watch(t->notify_fd, path, IN_MODIFY) >= 0)
+    if (t->notify_fd >= 0 && logtail_tell(t, t->notify_fd) >= 0)
         return 0;
     fd_close(&t->notify_fd);
     return -1;

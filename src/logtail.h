@@ -9,6 +9,8 @@
 #ifndef CORCH_LOGTAIL_H
 #define CORCH_LOGTAIL_H
 
+#include <stdint.h>
+
 #include "buf.h"
 
 struct logtail {
@@ -27,12 +29,19 @@ struct logtail {
 int logtail_open(struct logtail *t, int dirfd, const char *name);
 void logtail_close(struct logtail *t); /* again: no harm */
 
+/* Goes on at that byte of the log, where a line begins. 0, or -1 with errno. */
+int logtail_seek(struct logtail *t, uint64_t offset);
+
 /* The next whole line without its newline, and a NUL behind it; it lives until the next call.
  * 1: there is one; 0: not yet; -1 with errno: the log can't be read. */
 int logtail_next(struct logtail *t, char **line, size_t *n);
 
 /* Asks to be woken when the log grows. 0, or -1 with errno: it can be read, but not waited for. */
 int logtail_watch(struct logtail *t);
+
+/* Has an inotify descriptor of the caller's told instead. The number of its watch, or -1 with
+ * errno. */
+int logtail_tell(const struct logtail *t, int notify_fd);
 
 /* A descriptor to poll for reading; -1 without logtail_watch. */
 int logtail_fd(const struct logtail *t);

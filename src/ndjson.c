@@ -41,6 +41,11 @@ static size_t maximal_part(const unsigned char *p, size_t n)
     return p[0] >= 0xF0 && n >= 3 && continues(p[2]) ? 3 : 2;
 }
 
+size_t ndjson_character(const char *in, size_t n)
+{
+    return n > 0 ? character((const unsigned char *)in, n) : 0;
+}
+
 size_t ndjson_unfinished(const char *in, size_t n)
 {
     const unsigned char *p = (const unsigned char *)in;

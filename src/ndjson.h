@@ -34,6 +34,9 @@ size_t ndjson_clean(char *out, const char *in, size_t n);
 /* RFC 4648 base64 with padding; `out` must have room for (n + 2) / 3 * 4. Returns that number. */
 size_t ndjson_base64(char *out, const char *in, size_t n);
 
+/* Length of the valid UTF-8 character that in[0, n) begins with; 0: it begins with none. */
+size_t ndjson_character(const char *in, size_t n);
+
 /* How many bytes (0 to 3) at the end of in[0, n) begin a character whose rest is still to come. */
 size_t ndjson_unfinished(const char *in, size_t n);
 

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "json.h"
@@ -28,6 +30,18 @@ void output_message(const char *fmt, ...)
     buf_addf(&text, "codex-orchestrator: %s", line);
     output_safe(stderr, "", text.data ? text.data : line);
     buf_release(&text);
+}
+
+bool output_ansi(int fd)
+{
+    const char *term = getenv("TERM");
+    return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+bool output_coloured(int fd)
+{
+    const char *no = getenv("NO_COLOR");
+    return output_ansi(fd) && !(no && *no);
 }
 
 size_t output_control(const char *text)

@@ -14,6 +14,10 @@ int output_format(const char *command, const char *value, enum output_format *ou
 /* "codex-orchestrator: …" and a newline on stderr. */
 void output_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether the descriptor is a terminal that takes escape sequences, and whether it wants colours. */
+bool output_ansi(int fd);
+bool output_coloured(int fd);
+
 /* Prints text that may come from anywhere: control characters but newline and tab are shown as
  * \xNN, each line is begun with `indent`, and the last is ended. */
 void output_safe(FILE *to, const char *indent, const char *text);

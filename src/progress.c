@@ -56,6 +56,7 @@ size_t progress_obstacles(const struct progress_options *options, int fd,
     } obstacles[PROGRESS_OBSTACLES] = {
         {options->refused, "--no-interactive is given"},
         {options->json, "--format json is given"},
+        {options->output, "--output is given"},
         {!isatty(fd), "stderr is not a terminal"},
         {!is_set("TERM") || is("TERM", "dumb"), "TERM is not set, or dumb"},
         {is_set("CI") && !is("CI", "false"), "CI is set"},

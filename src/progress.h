@@ -14,11 +14,12 @@
 struct progress_options {
     bool refused; /* --no-interactive */
     bool json;    /* --format json */
+    bool output;  /* --output: the commands' own is shown */
 };
 
 /* Puts into `why` the reasons not to show progress on the descriptor, of options, terminal and
  * environment: static texts. Returns how many there are; 0: show it. */
-#define PROGRESS_OBSTACLES 5
+#define PROGRESS_OBSTACLES 6
 size_t progress_obstacles(const struct progress_options *options, int fd,
                           const char *why[PROGRESS_OBSTACLES]);
 

@@ -195,6 +195,7 @@ static void test_corch_watch__tells_a_subpipelines_frames_apart(void **state)
     assert_int_equal(corch_run_part(l->run, 0, &part), 1);
     assert_string_equal(part.folder, corch_run_folder(l->run));
     assert_null(part.parent_run_id);
+    assert_int_equal(part.log_begin, 0);
     assert_int_equal(corch_run_part(l->run, 1, &part), 1);
     assert_string_equal(part.run_id, child);
     assert_string_equal(part.parent_run_id, l->result->run_id);

@@ -101,6 +101,20 @@ static void test_logtail__gives_the_lines_there_are_and_later_the_new_ones(void 
     logtail_close(&t);
 }
 
+static void test_logtail__goes_on_at_any_line(void **state)
+{
+    struct fixture *f = *state;
+    struct logtail t = opened(f);
+    append(f, "one\ntwo\nthree\n");
+    assert_next(&t, "one");
+    assert_int_equal(logtail_seek(&t, 8), 0);
+    assert_next(&t, "three");
+    assert_none(&t);
+    assert_int_equal(logtail_seek(&t, 4), 0);
+    assert_next(&t, "two");
+    logtail_close(&t);
+}
+
 static void test_logtail__holds_a_line_back_until_it_is_whole(void **state)
 {
     struct fixture *f = *state;
@@ -280,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_logtail__gives_the_lines_there_are_and_later_the_new_ones),
+        TEST(test_logtail__goes_on_at_any_line),
         TEST(test_logtail__holds_a_line_back_until_it_is_whole),
         TEST(test_logtail__reads_lines_longer_than_any_chunk),
         TEST(test_logtail__memory_does_not_grow_with_the_log),

@@ -315,6 +315,18 @@ static void test_ndjson__nothing_else_is_unfinished(void **state)
         assert_int_equal(ndjson_unfinished(over[i], strlen(over[i])), 0);
 }
 
+static void test_ndjson__knows_how_long_a_character_is(void **state)
+{
+    (void)state;
+    static const char *const valid[] = {"a", "ü", "日", "\xf0\x9f\x99\x82"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(ndjson_character(valid[i], strlen(valid[i])), i + 1);
+        assert_int_equal(ndjson_character(valid[i], i), 0);
+    }
+    assert_int_equal(ndjson_character("", 1), 1);
+    assert_int_equal(ndjson_character("\xff", 1), 0);
+}
+
 static void test_ndjson__clean_text_is_utf8_without_nul(void **state)
 {
     (void)state;
@@ -385,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_ndjson__replaces_maximal_parts_as_whatwg),
         cmocka_unit_test(test_ndjson__finds_an_unfinished_character_at_every_split),
         cmocka_unit_test(test_ndjson__nothing_else_is_unfinished),
+        cmocka_unit_test(test_ndjson__knows_how_long_a_character_is),
         cmocka_unit_test(test_ndjson__clean_text_is_utf8_without_nul),
         cmocka_unit_test(test_ndjson__numbers_are_decimal),
         cmocka_unit_test(test_ndjson__addstr_quotes_any_text),

@@ -293,7 +293,7 @@ static void test_progress__is_shown_on_a_terminal_only_and_says_why_not(void **s
 {
     (void)state;
     const char *why[PROGRESS_OBSTACLES];
-    struct progress_options none = {false, false}, all = {true, true};
+    struct progress_options none = {.json = false}, all = {true, true, true};
     int master, terminal = open_terminal(&master);
     int file = open("/dev/null", O_WRONLY | O_CLOEXEC);
     setenv("TERM", "xterm", 1);
@@ -308,12 +308,13 @@ static void test_progress__is_shown_on_a_terminal_only_and_says_why_not(void **s
     assert_string_equal(why[0], "TERM is not set, or dumb");
     setenv("TERM", "dumb", 1);
     setenv("CI", "true", 1);
-    assert_int_equal(progress_obstacles(&all, file, why), 5);
+    assert_int_equal(progress_obstacles(&all, file, why), 6);
     assert_string_equal(why[0], "--no-interactive is given");
     assert_string_equal(why[1], "--format json is given");
-    assert_string_equal(why[2], "stderr is not a terminal");
-    assert_string_equal(why[3], "TERM is not set, or dumb");
-    assert_string_equal(why[4], "CI is set");
+    assert_string_equal(why[2], "--output is given");
+    assert_string_equal(why[3], "stderr is not a terminal");
+    assert_string_equal(why[4], "TERM is not set, or dumb");
+    assert_string_equal(why[5], "CI is set");
     close(file);
     close(terminal);
     close(master);

@@ -19,7 +19,7 @@ help_of_start_names_every_option() {
         run start "$word"
         expect_code 0 "start $word"
         for option in --task --target --target-stage --parent-run --approval-policy --format \
-            --no-interactive --help; do
+            --output --no-interactive --help; do
             expect_text stdout "  $option "
         done
         expect_empty stderr

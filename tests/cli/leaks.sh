@@ -47,3 +47,5 @@ check 2 start p
 export CODEX_ORCHESTRATOR_ROOT=$SOURCE_DIR
 check 0 start demo-small
 check 0 start --format json demo-small
+check 0 start --output lines demo-small
+check 0 start --output grouped --format json demo-small

@@ -147,6 +147,8 @@ it_can_be_off() {
     expect_no_progress "--no-interactive"
     on_terminal 80 "" "" start --format json p
     expect_no_progress "--format json"
+    on_terminal 80 "" "" start --output errors p
+    expect_no_progress "--output errors"
     run start p
     expect_code 0 "no terminal"
     ! grep -q "progress\|ok  a" stderr || fail "there is something about progress on a file"
@@ -166,10 +168,10 @@ it_says_why_it_is_off() {
         ! grep -q "progress is off" screen || fail "progress is said to be off"
     done
     forget_runs
-    CI=true TERM=dumb run start --ui --no-interactive --format json p
+    CI=true TERM=dumb run start --ui --no-interactive --format json --output lines p
     grep "progress is off" stderr >reasons
     printf 'codex-orchestrator: progress is off: %s\n' "--no-interactive is given" \
-        "--format json is given" "stderr is not a terminal" "TERM is not set, or dumb" "CI is set" |
+        "--format json is given" "--output is given" "stderr is not a terminal" "TERM is not set, or dumb" "CI is set" |
         cmp -s - reasons || fail "the reasons read differently"
     run resume --ui "$(basename "$(run_folder)")"
     expect_text stderr "progress is off: stderr is not a terminal"
