@@ -20,11 +20,11 @@
 #define NOON INT64_C(1800000000000)
 
 /* The run "r" and its subpipelines, each with the stage of its parent that it is. */
-static const corch_part parts[] = {{"r", "", NULL, 0},
-                                   {"child", "", "r", 1},
-                                   {"other", "", "r", 2},
-                                   {"grandchild", "", "other", 1},
-                                   {"again", "", "r", 1}};
+static const corch_part parts[] = {{"r", "", NULL, 0, 0},
+                                   {"child", "", "r", 1, 0},
+                                   {"other", "", "r", 2, 0},
+                                   {"grandchild", "", "other", 1, 0},
+                                   {"again", "", "r", 1, 0}};
 
 static inline int part_of(corch_run *run, size_t i, corch_part *part)
 {
