@@ -92,6 +92,7 @@ corch_run *corch_run_start(const corch_config *config, const corch_options *opti
 typedef struct corch_exec {
     const char *const *argv; /* its words, UTF-8, NULL-terminated; not empty */
     const char *cwd;         /* its folder, as seen from the root; default: the root */
+    long timeout_ms;         /* then it is ended, and its exit code is 124; none */
     int watch;
     unsigned chunk_pool;
     long cancel_grace_ms, drain_grace_ms;
@@ -104,6 +105,19 @@ typedef struct corch_exec {
  * Otherwise as corch_run_start.
  */
 corch_run *corch_exec_start(const corch_config *config, const corch_exec *exec, corch_error *e);
+
+/* Many commands. */
+typedef struct corch_batch {
+    const char *const *commands; /* for /bin/sh -c, UTF-8 */
+    const unsigned long *lines;  /* a number for each, for its id "line-N"; NULL: from 1 on */
+    size_t n;                    /* at least 1 */
+    const char *cwd;             /* their folder, as seen from the root; default: the root */
+} corch_batch;
+
+/* Runs the commands as the stages of one run: pipeline "exec-batch". Of the options, what a pipeline
+ * would be chosen by is ignored. Otherwise as corch_run_start. */
+corch_run *corch_batch_start(const corch_config *config, const corch_batch *batch,
+                             const corch_options *options, corch_error *e);
 
 typedef enum corch_status { CORCH_SUCCEEDED, CORCH_FAILED, CORCH_CANCELLED } corch_status;
 
@@ -124,6 +138,22 @@ typedef struct corch_result {
 
 /* Waits for the end; the result is the run's and lives as long. Frames not taken yet are kept. */
 const corch_result *corch_run_wait(corch_run *run);
+
+/* A stage of a run that is over. Strings are the run's, and NULL if there is nothing to say. */
+typedef struct corch_stage {
+    const char *id, *title;
+    const char *command;  /* NULL: a subpipeline */
+    const char *status;   /* "pending", "succeeded", "failed", "skipped" */
+    int exit_code;        /* its command's, 128 and the number of the signal that ended it, or 124 if
+                             it timed out; -1: it was not executed */
+    int64_t duration_ms;  /* -1: it was not executed */
+    const char *summary;  /* what it said, or how it ended */
+    const char *log_path, *error_file; /* as seen from the root */
+} corch_stage;
+
+/* The i-th stage, from 0, in the order of the pipeline; after corch_run_wait. 1: `*stage` is set, 0:
+ * there are not that many. */
+int corch_run_stage(corch_run *run, size_t i, corch_stage *stage);
 
 /* The run's folder, absolute; the run's. Its runner.ndjson grows while the run goes on. */
 const char *corch_run_folder(const corch_run *run);

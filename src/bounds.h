@@ -84,6 +84,12 @@
 /* Failed stages that have a line in the summary of their run; the rest are counted. */
 #define SUMMARY_FAILURES 20u
 
+/* Bytes of one read of a file that is read whole. */
+#define READ_BLOCK ((size_t)64 * 1024)
+
+/* UTF-16 units of a batch command in its title. */
+#define BATCH_TITLE_UNITS ((size_t)80)
+
 /* How long a failing manifest write is tried again before the run ends as failed, and the pause
  * between two tries. */
 #define WRITE_RETRY_MS 10000

@@ -24,6 +24,7 @@
 
 static const char help[] =
     "Usage: codex-orchestrator exec [options] [--] command [argument…]\n"
+    "       codex-orchestrator exec --batch FILE [options]\n"
     "\n"
     "Runs a single command as a run of its own, with logs, manifest and record. Its words are\n"
     "passed on as they are; those that begin with -- need the -- in front of the command.\n"
@@ -34,13 +35,16 @@ static const char help[] =
     "  --json[=pretty|compact] print its record at the end; pretty by default\n"
     "  --cwd DIR               run it in this folder, as seen from the root (default: the root)\n"
     "  --task ID               task the run belongs to (default: MCP_RUNNER_TASK_ID, else 0101)\n"
+    "  --timeout SECONDS       end it after this time; its exit code is 124 then\n"
+    "  --batch FILE            run the commands of a file instead, one a line; see\n"
+    "                          codex-orchestrator exec --batch --help\n"
     "  --help                  this text\n"
     "\n"
     "On a terminal, without --jsonl and --json, the command's own output is shown. The file\n"
     "codex.orchestrator.json is not read.\n"
     "\n"
-    "Exit code: the command's; 128+N if signal N ended it; 127 command not found; 125 exec itself\n"
-    "failed: a wrong option, a folder that can't be entered, no place for the record, or a stdout\n"
+    "Exit code: the command's; 128+N if signal N ended it; 124 it timed out; 127 command not found;\n"
+    "125 exec itself failed: a wrong option, a folder that can't be entered, no place for the record, or a stdout\n"
     "that can't be written (one that was closed is no failure).\n"
     "After SIGINT, SIGTERM or SIGHUP the command is ended, and the program ends by that signal.\n";
 
@@ -49,7 +53,8 @@ enum exec_mode { MODE_UNSET, MODE_SHOW, MODE_JSONL, MODE_JSON };
 struct exec_options {
     const char **words; /* of the command, NULL-terminated */
     size_t n_words;
-    const char *cwd, *task;
+    const char *cwd, *task, *timeout;
+    long timeout_ms;
     enum exec_mode mode;
     bool compact, help;
 };
@@ -77,7 +82,8 @@ static int set_json(struct exec_options *o, const char *style, struct err *e)
 
 static int unknown(const char *name, struct err *e)
 {
-    static const char *const names[] = {"--json", "--jsonl", "--cwd", "--task", "--help", NULL};
+    static const char *const names[] = {"--json", "--jsonl",   "--cwd", "--task",
+                                        "--help", "--timeout", "--batch", NULL};
     const char *near = nearest_word(name, names);
     if (near)
         return err_set(e, "Unknown exec option: %s; did you mean %s?", name, near);
@@ -94,9 +100,10 @@ static int take_option(struct exec_options *o, char **argv, int *i, struct err *
     value = value ? value + 1 : NULL;
     if (strcmp(name, "--json") == 0)
         return set_json(o, !value && is_style(argv[*i + 1]) ? argv[++*i] : value, e);
-    const char **to = strcmp(name, "--cwd") == 0    ? &o->cwd
-                      : strcmp(name, "--task") == 0 ? &o->task
-                                                    : NULL;
+    const char **to = strcmp(name, "--cwd") == 0       ? &o->cwd
+                      : strcmp(name, "--task") == 0    ? &o->task
+                      : strcmp(name, "--timeout") == 0 ? &o->timeout
+                                                       : NULL;
     if (to) {
         *to = value ? value : argv[*i + 1] ? argv[++*i] : "";
         return **to ? 0 : err_set(e, "exec: option %s needs a value", name);
@@ -132,7 +139,7 @@ static int parse(struct exec_options *o, int argc, char **argv, struct err *e)
         return err_set(e, "exec requires a command to run: codex-orchestrator exec -- command…");
     if (o->mode == MODE_UNSET)
         o->mode = isatty(1) ? MODE_SHOW : MODE_JSONL;
-    return 0;
+    return o->timeout ? options_timeout("exec", o->timeout, &o->timeout_ms, e) : 0;
 }
 
 /* What is shown of a run, piece by piece, while it is waited for. */
@@ -352,7 +359,9 @@ static int run(const struct exec_options *o)
     corch_run *run = NULL;
     if (signals < 0)
         output_message("can't prepare for the run: %s", strerror(errno));
-    else if (!(run = corch_exec_start(config, &(corch_exec){.argv = o->words, .cwd = o->cwd}, &e)))
+    else if (!(run = corch_exec_start(
+                 config,
+                 &(corch_exec){.argv = o->words, .cwd = o->cwd, .timeout_ms = o->timeout_ms}, &e)))
         output_message("%s", e.text);
     if (run)
         code = show_and_judge(o, run, signals, seen);
@@ -362,8 +371,20 @@ static int run(const struct exec_options *o)
     return code;
 }
 
+/* Whether the words in front of `--` ask for a batch. */
+static bool is_batch(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--batch") == 0 || strncmp(argv[i], "--batch=", 8) == 0)
+            return true;
+    }
+    return false;
+}
+
 int cmd_exec(int argc, char **argv)
 {
+    if (is_batch(argc, argv))
+        return cmd_batch(argc, argv);
     struct exec_options o = {.words = calloc((size_t)argc + 1, sizeof *o.words)};
     struct err e = {""};
     int code = EXIT_EXEC_FAILED;

@@ -5,14 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd_wait.h"
+#include "cmd_run.h"
 #include "commands.h"
 #include "corch.h"
 #include "json.h"
-#include "options.h"
 #include "output.h"
-#include "progress.h"
-#include "relay.h"
 #include "sig.h"
 
 static const char start_help[] =
@@ -27,18 +24,8 @@ static const char start_help[] =
     "  --target-stage STAGE    the same\n"
     "  --parent-run ID         run that is recorded as this one's parent\n"
     "  --approval-policy NAME  recorded in the manifest\n"
-    "  --jobs N, -j N          commands at once; 0: as many as there are processors (default: the\n"
-    "                          pipeline's \"jobs\", else 1: one stage after the other)\n"
-    "  --keep-going, -k        after a failure, run all that does not need what failed\n"
-    "  --fail-fast             after a failure, end what runs; by default that finishes, and\n"
-    "                          nothing new starts\n"
-    "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
-    "  --output MODE           what commands print is shown: lines (each behind the name of its\n"
-    "                          stage), grouped (when a command has ended), errors (only of those\n"
-    "                          that failed) or none (default)\n"
-    "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
-    "  --no-interactive        no progress\n"
+    RUN_HELP
     "  --help                  this text\n"
     "\n"
     "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n"
@@ -57,26 +44,17 @@ static const char resume_help[] =
     "  --reason TEXT           recorded: why (default: manual-resume)\n"
     "  --target STAGE          stage recorded as the plan's target: id, pipeline:id or alias\n"
     "  --target-stage STAGE    the same\n"
-    "  --jobs N, -j N          commands at once; 0: as many as there are processors (default: the\n"
-    "                          pipeline's \"jobs\", else 1: one stage after the other)\n"
-    "  --keep-going, -k        after a failure, run all that does not need what failed\n"
-    "  --fail-fast             after a failure, end what runs; by default that finishes, and\n"
-    "                          nothing new starts\n"
-    "  --timeout SECONDS       end the run after this time, as failed\n"
     "  --format json|text      how the result is printed (default: text)\n"
-    "  --output MODE           what commands print is shown: lines (each behind the name of its\n"
-    "                          stage), grouped (when a command has ended), errors (only of those\n"
-    "                          that failed) or none (default)\n"
-    "  --interactive, --ui     say why if there is no progress; there is on a terminal\n"
-    "  --no-interactive        no progress\n"
+    RUN_HELP
     "  --help                  this text\n"
     "\n"
     "Exit code: 0 the run succeeded, 1 it failed or was cancelled, 2 nothing was run.\n";
 
 struct words {
-    const char *positional, *task, *format, *output, *run, *jobs, *timeout;
+    const char *positional, *task, *format, *run;
     corch_options run_options;
-    bool keep_going, fail_fast, interactive, no_interactive, help;
+    struct run_words how;
+    bool help;
 };
 
 /* How a run and its result are shown. */
@@ -87,20 +65,6 @@ struct manner {
 
 enum { SPECS_MAX = 24 };
 
-/* How much at once, for how long, and what a failure does. */
-static int set_limits(const char *command, struct words *o, struct err *e)
-{
-    corch_options *to = &o->run_options;
-    if (o->keep_going && o->fail_fast)
-        return err_set(e, "%s: --keep-going and --fail-fast contradict each other", command);
-    to->on_failure = o->keep_going  ? CORCH_KEEP_GOING
-                     : o->fail_fast ? CORCH_FAIL_FAST
-                                    : CORCH_FINISH;
-    if (o->jobs && options_jobs(command, o->jobs, &to->jobs, e) != 0)
-        return -1;
-    return o->timeout ? options_timeout(command, o->timeout, &to->timeout_ms, e) : 0;
-}
-
 /* Reads the options of one of the commands, and those that both have. */
 static int parse(const char *command, const struct option_spec *own, size_t n_own, struct words *o,
                  int argc, char **argv)
@@ -108,32 +72,23 @@ static int parse(const char *command, const struct option_spec *own, size_t n_ow
     const struct option_spec shared[] = {
         {"--target", &o->run_options.target, NULL},
         {"--target-stage", &o->run_options.target, NULL},
-        {"--jobs", &o->jobs, NULL},
-        {"-j", &o->jobs, NULL},
-        {"--keep-going", NULL, &o->keep_going},
-        {"-k", NULL, &o->keep_going},
-        {"--fail-fast", NULL, &o->fail_fast},
-        {"--timeout", &o->timeout, NULL},
         {"--format", &o->format, NULL},
-        {"--output", &o->output, NULL},
-        {"--interactive", NULL, &o->interactive},
-        {"--ui", NULL, &o->interactive},
-        {"--no-interactive", NULL, &o->no_interactive},
         {"--help", NULL, &o->help},
         {"-h", NULL, &o->help},
     };
     enum { SHARED = sizeof shared / sizeof *shared };
     struct option_spec specs[SPECS_MAX];
-    assert(n_own + SHARED <= SPECS_MAX);
+    assert(n_own + SHARED + RUN_SPECS <= SPECS_MAX);
     memcpy(specs, own, n_own * sizeof *own);
     memcpy(specs + n_own, shared, sizeof shared);
+    run_specs(&o->how, specs + n_own + SHARED);
     struct options parser = {.command = command,
                              .specs = specs,
-                             .n_specs = n_own + SHARED,
+                             .n_specs = n_own + SHARED + RUN_SPECS,
                              .positional = &o->positional,
                              .max_positional = 1};
     struct err e = {""};
-    if (options_parse(&parser, argc, argv, &e) == 0 && set_limits(command, o, &e) == 0)
+    if (options_parse(&parser, argc, argv, &e) == 0)
         return 0;
     output_message("%s", e.text);
     return -1;
@@ -207,31 +162,6 @@ static int report(const corch_result *result, bool resumed, enum output_format f
     return output_end() == 0 ? code : EXIT_RUN_FAILED;
 }
 
-/* Whether there is progress. Why not is said if it was asked for. */
-static bool progress_wanted(const struct words *o, const struct manner *manner)
-{
-    const struct progress_options options = {.refused = o->no_interactive,
-                                             .json = manner->format == FORMAT_JSON,
-                                             .output = manner->relay != RELAY_NONE};
-    const char *why[PROGRESS_OBSTACLES];
-    size_t n = progress_obstacles(&options, STDERR_FILENO, why);
-    for (size_t i = 0; o->interactive && i < n; i++)
-        output_message("progress is off: %s", why[i]);
-    return n == 0;
-}
-
-static void wait_for_end(struct run_wait *wait, struct progress *progress)
-{
-    wait->progress = progress;
-    while (!wait->over) {
-        struct pollfd timer = {.fd = progress_fd(progress), .events = POLLIN};
-        run_wait_once(wait, &timer, 1);
-        progress_update(progress, wait->run);
-    }
-    wait->progress = NULL;
-    progress_end(progress, wait->run);
-}
-
 static int run(const corch_config *config, const corch_options *options,
                const struct manner *manner)
 {
@@ -248,11 +178,7 @@ static int run(const corch_config *config, const corch_options *options,
         return EXIT_NOT_RUN;
     }
     struct run_wait wait = {.run = run, .signals = signals};
-    int shown = 0;
-    if (manner->relay != RELAY_NONE)
-        shown = relay_run(&wait, manner->relay, manner->format == FORMAT_JSON);
-    else
-        wait_for_end(&wait, options->watch ? progress_new(STDERR_FILENO) : NULL);
+    int shown = run_watch(&wait, manner->relay, manner->format == FORMAT_JSON, options->watch);
     int code = report(corch_run_wait(run), options->resume != NULL, manner->format);
     if (shown != 0 && code == EXIT_OK)
         code = EXIT_RUN_FAILED;
@@ -280,16 +206,19 @@ static int load_and_run(struct words *o, const char *help, const struct manner *
     const char *warning;
     for (size_t i = 0; (warning = corch_config_warning(config, i)); i++)
         output_message("warning: %s", warning);
-    o->run_options.watch = progress_wanted(o, manner);
+    o->run_options.watch = run_progress(&o->how, manner->relay, manner->format == FORMAT_JSON);
     int code = run(config, &o->run_options, manner);
     corch_config_free(config);
     return code;
 }
 
-static int read_manner(const char *command, const struct words *o, struct manner *manner)
+static int read_manner(const char *command, struct words *o, struct manner *manner)
 {
-    int rc = output_format(command, o->format, &manner->format);
-    return rc == 0 ? relay_mode(command, o->output, &manner->relay) : rc;
+    struct err e = {""};
+    if (run_options(command, &o->how, &o->run_options, &manner->relay, &e) == 0)
+        return output_format(command, o->format, &manner->format);
+    output_message("%s", e.text);
+    return -1;
 }
 
 int cmd_start(int argc, char **argv)

@@ -13,5 +13,6 @@ int cmd_resume(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_batch(int argc, char **argv); /* exec --batch */
 
 #endif

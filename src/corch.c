@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "bounds.h"
 #include "clock.h"
 #include "engine.h"
@@ -26,6 +27,7 @@ struct corch_config {
 struct corch_run {
     struct engine *engine;
     struct exec_request *exec; /* or NULL */
+    struct batch *batch;       /* or NULL */
     struct watch *watch;       /* or NULL */
     pthread_t thread;
     bool joined;
@@ -142,6 +144,9 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
     if (r->exec) {
         request.exec = r->exec;
         request.pipeline = &r->exec->pipeline;
+    } else if (r->batch) {
+        request.batch = r->batch;
+        request.pipeline = &r->batch->pipeline;
     } else if (options->resume)
         request.resume = &resume;
     else if (!request.pipeline)
@@ -156,15 +161,16 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
     return errno ? err_sys(e, "can't start the thread of a run") : 0;
 }
 
-/* A run of `exec`, which is taken over, or, if that is NULL, of what the options say. */
+/* A run of `exec` or of `batch`, which are taken over, or, if both are NULL, of what the options say. */
 static corch_run *start(const corch_config *config, const corch_options *options,
-                        struct exec_request *exec, corch_error *e)
+                        struct exec_request *exec, struct batch *batch, corch_error *e)
 {
     struct err why = {""};
     corch_run *r = calloc(1, sizeof *r);
     if (r) {
         r->joined = true;
         r->exec = exec;
+        r->batch = batch;
         r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r->watch = options->watch ? watch_new() : NULL;
     }
@@ -174,8 +180,10 @@ static corch_run *start(const corch_config *config, const corch_options *options
         r->joined = false;
         return r;
     }
-    if (!r)
+    if (!r) {
         exec_request_free(exec);
+        batch_free(batch);
+    }
     corch_run_free(r);
     copy_error(e, &why);
     return NULL;
@@ -184,7 +192,7 @@ static corch_run *start(const corch_config *config, const corch_options *options
 corch_run *corch_run_start(const corch_config *config, const corch_options *options,
                            corch_error *e)
 {
-    return start(config, options, NULL, e);
+    return start(config, options, NULL, NULL, e);
 }
 
 corch_run *corch_exec_start(const corch_config *config, const corch_exec *exec, corch_error *e)
@@ -194,9 +202,10 @@ corch_run *corch_exec_start(const corch_config *config, const corch_exec *exec, 
                                    .chunk_pool = exec->chunk_pool,
                                    .cancel_grace_ms = exec->cancel_grace_ms,
                                    .drain_grace_ms = exec->drain_grace_ms};
-    struct exec_request *request = exec_request_new(exec->argv, exec->cwd, &why);
+    struct exec_request *request = exec_request_new(
+        exec->argv, exec->cwd, exec->timeout_ms > 0 ? exec->timeout_ms : 0, &why);
     if (request)
-        return start(config, &options, request, e);
+        return start(config, &options, request, NULL, e);
     copy_error(e, &why);
     return NULL;
 }
@@ -207,6 +216,37 @@ static int exit_code(const struct manifest_command *c)
     if (!c->has_exit_code)
         return -1;
     return c->signal ? 128 + c->signal : c->exit_code;
+}
+
+corch_run *corch_batch_start(const corch_config *config, const corch_batch *batch,
+                             const corch_options *options, corch_error *e)
+{
+    struct err why = {""};
+    struct batch *made = batch_new(batch, &why);
+    if (made)
+        return start(config, options, NULL, made, e);
+    copy_error(e, &why);
+    return NULL;
+}
+
+int corch_run_stage(corch_run *run, size_t i, corch_stage *stage)
+{
+    struct engine_result got;
+    engine_result(run->engine, &got);
+    if (i >= got.manifest->n_commands)
+        return 0;
+    const struct manifest_command *c = &got.manifest->commands[i];
+    bool timed = c->started_ms != CLOCK_NEVER && c->completed_ms != CLOCK_NEVER;
+    *stage = (corch_stage){.id = c->id,
+                           .title = c->title,
+                           .command = c->command,
+                           .status = stage_state_name(c->state),
+                           .exit_code = exit_code(c),
+                           .duration_ms = timed ? c->completed_ms - c->started_ms : -1,
+                           .summary = c->summary,
+                           .log_path = c->log_path,
+                           .error_file = c->error_file};
+    return 1;
 }
 
 static void set_result(corch_run *r)
@@ -273,6 +313,7 @@ void corch_run_free(corch_run *run)
         corch_run_wait(run);
     engine_free(run->engine);
     exec_request_free(run->exec);
+    batch_free(run->batch);
     watch_free(run->watch);
     if (run->done_fd >= 0)
         close(run->done_fd);

@@ -9,27 +9,16 @@
 #include "ndjson.h"
 #include "quote.h"
 
-static bool is_utf8(const char *text)
-{
-    char out[256];
-    for (size_t n = strlen(text), used; n > 0; n -= used, text += used) {
-        ndjson_escape(out, sizeof out, text, n, &used);
-        if (used == 0)
-            return false;
-    }
-    return true;
-}
-
 /* What can't be recorded as it is is not run: the record would be about something else. */
 static int check_words(const char *const *argv, const char *cwd, struct err *e)
 {
     if (!argv || !argv[0])
         return err_set(e, "exec requires a command to run");
     for (size_t i = 0; argv[i]; i++) {
-        if (!is_utf8(argv[i]))
+        if (!ndjson_is_text(argv[i]))
             return err_set(e, "exec: word %zu of the command is not UTF-8", i + 1);
     }
-    return !cwd || is_utf8(cwd) ? 0 : err_set(e, "exec: the name of the folder is not UTF-8");
+    return !cwd || ndjson_is_text(cwd) ? 0 : err_set(e, "exec: the name of the folder is not UTF-8");
 }
 
 static int read_max_chunks(unsigned long *out, struct err *e)
@@ -88,7 +77,8 @@ static int fill_request(struct exec_request *x, const char *const *argv, const c
                : -1;
 }
 
-struct exec_request *exec_request_new(const char *const *argv, const char *cwd, struct err *e)
+struct exec_request *exec_request_new(const char *const *argv, const char *cwd, int64_t timeout_ms,
+                                      struct err *e)
 {
     unsigned long max_chunks;
     if (check_words(argv, cwd, e) != 0 || read_max_chunks(&max_chunks, e) != 0)
@@ -100,6 +90,7 @@ struct exec_request *exec_request_new(const char *const *argv, const char *cwd, 
         return NULL;
     }
     x->max_chunks = max_chunks;
+    x->stage.timeout_ms = timeout_ms;
     return x;
 }
 

@@ -13,9 +13,11 @@ struct exec_request {
     unsigned long max_chunks; /* chunk events in the record; 0: all */
 };
 
-/* A request to run argv (NULL-terminated), quoted for the shell, in `cwd` (NULL: the root). Reads
+/* A request to run argv (NULL-terminated), quoted for the shell, in `cwd` (NULL: the root), for at most
+ * `timeout_ms` (0: any time). Reads
  * CODEX_ORCHESTRATOR_EXEC_EVENT_MAX_CHUNKS. NULL on failure: `e` says what is wrong with what. */
-struct exec_request *exec_request_new(const char *const *argv, const char *cwd, struct err *e);
+struct exec_request *exec_request_new(const char *const *argv, const char *cwd, int64_t timeout_ms,
+                                      struct err *e);
 void exec_request_free(struct exec_request *x);
 
 #endif

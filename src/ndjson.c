@@ -318,3 +318,14 @@ size_t ndjson_unescape(char *out, const char *in, size_t n)
     }
     return o;
 }
+
+bool ndjson_is_text(const char *text)
+{
+    char out[256];
+    for (size_t n = strlen(text), used; n > 0; n -= used, text += used) {
+        ndjson_escape(out, sizeof out, text, n, &used);
+        if (used == 0)
+            return false;
+    }
+    return true;
+}

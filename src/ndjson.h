@@ -5,6 +5,7 @@
 #ifndef CORCH_NDJSON_H
 #define CORCH_NDJSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ size_t ndjson_base64(char *out, const char *in, size_t n);
 
 /* Length of the valid UTF-8 character that in[0, n) begins with; 0: it begins with none. */
 size_t ndjson_character(const char *in, size_t n);
+
+/* Whether the text is valid UTF-8. */
+bool ndjson_is_text(const char *text);
 
 /* How many bytes (0 to 3) at the end of in[0, n) begin a character whose rest is still to come. */
 size_t ndjson_unfinished(const char *in, size_t n);

@@ -46,7 +46,7 @@ struct relay {
     bool done, failed;
 };
 
-int relay_mode(const char *command, const char *value, enum relay_mode *out)
+int relay_mode(const char *command, const char *value, enum relay_mode *out, struct err *e)
 {
     static const char *const names[] = {[RELAY_NONE] = "none",
                                         [RELAY_LINES] = "lines",
@@ -59,8 +59,8 @@ int relay_mode(const char *command, const char *value, enum relay_mode *out)
     }
     if (!value || strcmp(value, names[*out]) == 0)
         return 0;
-    output_message("%s: --output must be none, lines, grouped or errors, not '%s'", command, value);
-    return -1;
+    return err_set(e, "%s: --output must be none, lines, grouped or errors, not '%s'", command,
+                   value);
 }
 
 static void give_up(struct relay *r, const char *what)

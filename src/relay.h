@@ -6,6 +6,7 @@
 #define CORCH_RELAY_H
 
 #include "cmd_wait.h"
+#include "err.h"
 
 enum relay_mode {
     RELAY_NONE,
@@ -14,8 +15,8 @@ enum relay_mode {
     RELAY_ERRORS   /* the same, of those that failed */
 };
 
-/* The value of --output (NULL: none); -1: it is none of these, said on stderr. */
-int relay_mode(const char *command, const char *value, enum relay_mode *out);
+/* The value of --output (NULL: none). 0, or -1: it is none of these, and `e` says so. */
+int relay_mode(const char *command, const char *value, enum relay_mode *out, struct err *e);
 
 /* Waits for the run's end, and until all its output has been shown: on stdout and stderr as the
  * commands had it, all on stderr if stdout is for JSON. 0, or -1: not all could be shown, and not

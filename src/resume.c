@@ -175,6 +175,12 @@ static int match(struct live_run *r, const struct config *config,
 {
     const struct manifest *m = &r->journal.manifest;
     r->pipeline = config_pipeline(config, m->pipeline_id);
+    if (!r->pipeline && strcmp(m->pipeline_id, BATCH_PIPELINE) == 0) {
+        r->batch = batch_read(m, r->journal.dir.fd, e);
+        if (!r->batch)
+            return -1;
+        r->pipeline = &r->batch->pipeline;
+    }
     if (!r->pipeline)
         return err_set(e, "Pipeline '%s' not found.", m->pipeline_id);
     const char *target = request->target ? request->target : m->plan_target_id;

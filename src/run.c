@@ -89,6 +89,8 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
     r->lock_fd = run_lock(r->journal.dir.fd);
     if (r->lock_fd < 0)
         return err_sys(e, "can't lock %s", r->journal.dir.path);
+    if (request->batch && batch_write(request->batch, r->journal.dir.fd) != 0)
+        return err_sys(e, "can't write batch.json in %s", r->journal.dir.path);
     return run_prepare(r, w, request->pools, e);
 }
 
@@ -149,6 +151,7 @@ void run_free(struct live_run *r)
     graph_release(&r->graph);
     journal_release(&r->journal);
     environment_free(r->context.env);
+    batch_free(r->batch);
     if (r->lock_fd >= 0)
         close(r->lock_fd);
     free(r);

@@ -6,6 +6,7 @@
 #ifndef CORCH_RUN_H
 #define CORCH_RUN_H
 
+#include "batch.h"
 #include "config.h"
 #include "err.h"
 #include "graph.h"
@@ -19,6 +20,7 @@ struct run_request {
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
     const struct exec_request *exec; /* not NULL: a single command, see exec_request.h */
+    const struct batch *batch;       /* not NULL: the pipeline is this one's, see batch.h */
     size_t pools; /* of the configuration */
     const struct resume_request *resume; /* not NULL: an earlier run instead, see resume.h */
 };
@@ -33,6 +35,7 @@ struct live_run {
     struct graph graph;
     struct run_context context;
     const struct exec_request *exec; /* not NULL: a single command */
+    struct batch *batch;             /* whose pipeline it is, of a batch that is taken up again */
     int lock_fd;                     /* see run_lock.h; held until run_free */
     struct cancel cancel;
     unsigned limit, busy; /* commands of it and its subpipelines: at once (0: no limit of its own),

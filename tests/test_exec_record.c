@@ -39,7 +39,7 @@ static int setup(void **state)
     f->j.dir.fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mkdirat(f->j.dir.fd, "commands", 0700), 0);
     cancel_init(&f->cancel, NULL);
-    f->request = exec_request_new((const char *const[]){"echo", "a b", NULL}, NULL, NULL);
+    f->request = exec_request_new((const char *const[]){"echo", "a b", NULL}, NULL, 0, NULL);
     assert_non_null(f->request);
     struct manifest *m = &f->j.manifest;
     assert_int_equal(manifest_init(m, &f->request->pipeline, 0), 0);

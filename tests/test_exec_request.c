@@ -15,7 +15,7 @@
 static struct exec_request *request(const char *cwd, const char *const *argv)
 {
     struct err e = {""};
-    struct exec_request *x = exec_request_new(argv, cwd, &e);
+    struct exec_request *x = exec_request_new(argv, cwd, 0, &e);
     if (!x)
         fail_msg("%s", e.text);
     return x;
@@ -43,7 +43,7 @@ static void test_exec_request__is_a_pipeline_of_one_quoted_command(void **state)
 static void assert_refused(const char *cwd, const char *const *argv, const char *expected)
 {
     struct err e = {""};
-    assert_null(exec_request_new(argv, cwd, &e));
+    assert_null(exec_request_new(argv, cwd, 0, &e));
     assert_string_equal(e.text, expected);
 }
 
