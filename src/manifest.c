@@ -12,6 +12,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "guardrail.h"
+#include "ndjson.h"
 
 static const char *const status_names[] = {"queued", "in_progress", "succeeded", "failed",
                                            "cancelled"};
@@ -204,21 +205,43 @@ int manifest_add_assignment(struct manifest *m, const char *element)
     return append_text(&m->scheduler.assignments, element, strlen(element));
 }
 
+/* A member of an element; no cJSON, as there may be thousands of them a second. */
+static void add_member(struct buf *b, const char *key, const char *value)
+{
+    buf_addch(b, '"');
+    buf_addstr(b, key);
+    buf_addstr(b, "\":");
+    ndjson_addstr(b, value);
+    buf_addch(b, ',');
+}
+
+static int add_handle(struct manifest *m, const struct buf *text)
+{
+    int result = text->failed ? -1 : append_text(&m->handles, text->data, text->len);
+    if (text->failed)
+        errno = ENOMEM;
+    return result;
+}
+
 int manifest_add_handle(struct manifest *m, const char *handle_id, const char *correlation_id,
                         const char *stage_id, uint64_t frames, int64_t created_ms)
 {
-    cJSON *handle = json_new();
-    json_str(handle, "handle_id", handle_id);
-    json_str(handle, "correlation_id", correlation_id);
-    json_str(handle, "stage_id", stage_id);
-    json_str(handle, "pipeline_id", m->pipeline_id);
-    json_str(handle, "status", "closed");
-    json_int(handle, "frame_count", (int64_t)frames);
-    json_int(handle, "latest_sequence", (int64_t)frames);
-    json_time(handle, "created_at", created_ms);
-    json_str(json_object(handle, "metadata"), "run_id", m->run_id);
-    int result = append_element(&m->handles, handle);
-    cJSON_Delete(handle);
+    struct buf b = BUF_INIT;
+    char created[CLOCK_ISO_LEN + 1];
+    clock_iso(created_ms, created);
+    buf_addch(&b, '{');
+    add_member(&b, "handle_id", handle_id);
+    add_member(&b, "correlation_id", correlation_id);
+    add_member(&b, "stage_id", stage_id);
+    add_member(&b, "pipeline_id", m->pipeline_id);
+    buf_addf(&b, "\"status\":\"closed\",\"frame_count\":%" PRIu64 ",\"latest_sequence\":%" PRIu64 ",",
+             frames, frames);
+    add_member(&b, "created_at", created);
+    buf_addstr(&b, "\"metadata\":{\"run_id\":");
+    ndjson_addstr(&b, m->run_id);
+    buf_addstr(&b, "}}");
+    int result = add_handle(m, &b);
+    buf_release(&b);
     if (result == 0) {
         m->n_handles++;
         m->frames += frames;

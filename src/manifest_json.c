@@ -8,6 +8,7 @@
 
 #include "bounds.h"
 #include "clock.h"
+#include "ndjson.h"
 
 #define DIGITS_(n) #n
 #define DIGITS(n) DIGITS_(n)
@@ -79,21 +80,22 @@ static void add_value(struct buf *out, const cJSON *value)
 
 static void add_text(struct buf *out, const char *text)
 {
-    if (!text) {
+    if (text)
+        ndjson_addstr(out, text);
+    else
         buf_addstr(out, "null");
-        return;
-    }
-    cJSON *value = cJSON_CreateStringReference(text);
-    add_value(out, value);
-    cJSON_Delete(value);
 }
 
 static void add_time(struct buf *out, int64_t wall_ms)
 {
-    char text[CLOCK_ISO_LEN + 1];
-    if (wall_ms != CLOCK_NEVER)
-        clock_iso(wall_ms, text);
-    add_text(out, wall_ms == CLOCK_NEVER ? NULL : text);
+    char text[CLOCK_ISO_LEN + 3] = "\"";
+    if (wall_ms != CLOCK_NEVER) {
+        clock_iso(wall_ms, text + 1);
+        text[CLOCK_ISO_LEN + 1] = '"';
+        buf_add(out, text, CLOCK_ISO_LEN + 2);
+    } else {
+        buf_addstr(out, "null");
+    }
 }
 
 static void add_list(struct buf *out, const struct buf *elements)

@@ -708,13 +708,11 @@ static void test_manifest__reports_lack_of_memory_and_recovers(void **state)
     struct manifest m;
     make(&m);
     cJSON_InitHooks(&none);
-    assert_int_equal(manifest_print(&m, &text), -1);
-    assert_int_equal(errno, ENOMEM);
-    assert_int_equal(manifest_add_handle(&m, "h", "c", "a", 5, NOW), -1);
+    assert_int_equal(manifest_add_child(&m, "r", "p", RUN_SUCCEEDED, "m.json"), -1);
     assert_int_equal(errno, ENOMEM);
     cJSON_InitHooks(NULL);
-    assert_int_equal(m.frames, 0);
-    assert_int_equal(m.handles.len, 0);
+    assert_int_equal(m.n_child_runs, 0);
+    assert_int_equal(m.child_runs.len, 0);
     assert_int_equal(manifest_print(&m, &text), 0);
     assert_string_equal(text.data, new_manifest);
     buf_release(&text);

@@ -27,7 +27,7 @@ static void test_single_writer__shares_atomic_replacement_with_known_objects_onl
               "sed -n 's/.*:\\(.*\\)\\.c\\.o:.* atomicfile_\\(replace\\|begin\\)$/\\1/p' | sort -u "
               "| tr '\\n' ' '",
               &out);
-    assert_string_equal(out.data, "epilogue exec_record journal metrics persister taskdir ");
+    assert_string_equal(out.data, "batch epilogue exec_record journal metrics persister taskdir ");
     buf_release(&out);
 }
 
