@@ -70,7 +70,9 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
 {
     const char *id = r->pipeline->stages[index].pipeline;
     struct err e = {""};
-    engine_push(g, engine_mutation(MUTATION_STAGE_START, r, index));
+    struct mutation *start = engine_mutation(MUTATION_STAGE_START, r, index);
+    start->awaited = r->context.await_start;
+    engine_push_and_wait(g, start); /* who finds the child's folder finds it in the parent's manifest */
     struct run_request request = {.pipeline = config_pipeline(g->config, id),
                                   .parent_run_id = r->journal.manifest.run_id,
                                   .watch = r->journal.watch,

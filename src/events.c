@@ -71,6 +71,8 @@ static void add_end(struct buf *b, const struct event_end *end)
         add_key(b, "exit_code", NULL);
     add_key(b, "signal", end->signal);
     add_int(b, "duration_ms", end->duration_ms);
+    if (end->timed_out)
+        buf_addstr(b, ",\"timed_out\":true");
 }
 
 void events_end(struct buf *b, const struct event_context *c, const struct event_end *end,

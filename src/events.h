@@ -20,6 +20,7 @@ struct event_end {
     int exit_code;      /* -1: none */
     const char *signal; /* NULL: none */
     int64_t duration_ms;
+    bool timed_out; /* said only if so */
 };
 
 /* command:start once for a command, then exec:begin and exec:end for each attempt, exec:retry in

@@ -124,17 +124,24 @@ static void add_heading(struct relay *r, struct outlet *o, const struct source *
     o->headed = true;
 }
 
+static bool ended_well(const struct exec_line *end)
+{
+    return end && exec_line_has(end, "exit_code", "0") && !exec_line_find(end, "timed_out");
+}
+
 /* Says how the command ended, unless it was with exit code 0. */
 static void add_ending(struct relay *r, const struct source *s, const struct exec_line *end)
 {
     struct outlet *o = &r->outlets[1];
     const struct exec_member *code = end ? exec_line_find(end, "exit_code") : NULL;
     const struct exec_member *signal = end ? exec_line_find(end, "signal") : NULL;
-    if (end && exec_line_has(end, "exit_code", "0"))
+    if (ended_well(end))
         return;
     struct buf *out = sink_to(&r->sink, o->fd);
     buf_addf(out, "%s==> %s: ", o->coloured ? RED : "", s->label);
-    if (code && *code->value != 'n')
+    if (end && exec_line_find(end, "timed_out"))
+        buf_addstr(out, "timed out");
+    else if (code && *code->value != 'n')
         buf_addf(out, "exit code %.*s", (int)code->value_len, code->value);
     else if (signal && *signal->value == '"')
         buf_addf(out, "ended by %.*s", (int)signal->value_len - 2, signal->value + 1);
@@ -229,7 +236,7 @@ static void take_line(struct relay *r, size_t part, const struct exec_line *line
     } else if (s && exec_line_has(line, "type", "\"command:end\"")) {
         s->running = false;
         if (r->mode == RELAY_GROUPED ||
-            (r->mode == RELAY_ERRORS && !exec_line_has(line, "exit_code", "0")))
+            (r->mode == RELAY_ERRORS && !ended_well(line)))
             open_group(r, part, index);
     } else if (r->mode == RELAY_LINES && (line->kind == EXEC_CHUNK || line->kind == EXEC_END)) {
         s = source_name(&r->sources, r->follow, part, index);

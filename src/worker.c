@@ -292,7 +292,7 @@ static void conclude(struct execution *x, struct mutation *m, struct buf *lines,
 static void end_unstarted(struct execution *x, struct mutation *m, char *why)
 {
     struct buf lines = BUF_INIT;
-    struct event_end end = {-1, NULL, ms_since(x->begin_ns)};
+    struct event_end end = {.exit_code = -1, .duration_ms = ms_since(x->begin_ns)};
     m->now_ms = clock_wall_ms();
     ending_unstarted(m, x->job, why);
     if (x->record_error == 0)
@@ -350,9 +350,10 @@ static void run_command(struct execution *x, struct mutation *m)
     ending_executed(m, x->job, &o);
     free(out);
     free(err);
-    struct event_end end = {o.signal ? -1 : o.exit_code,
-                            o.signal ? proc_signal_name(o.signal, name) : NULL,
-                            ms_since(x->begin_ns)};
+    struct event_end end = {.exit_code = o.signal ? -1 : o.exit_code,
+                            .signal = o.signal ? proc_signal_name(o.signal, name) : NULL,
+                            .duration_ms = ms_since(x->begin_ns),
+                            .timed_out = o.timed_out};
     add_warnings(x, &c, &lines, m->now_ms);
     events_end(&lines, &x->events, &end, m->event == STAGE_EV_SUCCEED, m->now_ms);
     conclude(x, m, &lines, end);

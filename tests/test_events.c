@@ -96,13 +96,13 @@ static void test_events__end_has_code_and_duration(void **state)
     struct buf b = BUF_INIT;
     struct stage stage = {.command = command};
     struct event_context c = context(&stage);
-    end_both(&b, &c, (struct event_end){0, NULL, 1234}, true);
+    end_both(&b, &c, (struct event_end){0, NULL, 1234, false}, true);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":0,\"signal\":null,\"duration_ms\":1234,"
                      "\"status\":\"succeeded\"" TAIL
                      "{\"type\":\"command:end\",\"exit_code\":0,\"signal\":null,"
                      "\"duration_ms\":1234" TAIL);
-    end_both(&b, &c, (struct event_end){255, NULL, 0}, false);
+    end_both(&b, &c, (struct event_end){255, NULL, 0, false}, false);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":255,\"signal\":null,\"duration_ms\":0,"
                      "\"status\":\"failed\"" TAIL
@@ -116,7 +116,7 @@ static void test_events__end_names_the_signal_and_has_no_code(void **state)
     struct buf b = BUF_INIT;
     struct stage stage = {.command = command};
     struct event_context c = context(&stage);
-    end_both(&b, &c, (struct event_end){-1, "SIGKILL", INT64_MAX}, false);
+    end_both(&b, &c, (struct event_end){-1, "SIGKILL", INT64_MAX, false}, false);
     assert_lines(&b, "{\"type\":\"exec:end\",\"correlation_id\":\"" CORRELATION
                      "\",\"attempt\":3,\"exit_code\":null,\"signal\":\"SIGKILL\","
                      "\"duration_ms\":9223372036854775807,\"status\":\"failed\"" TAIL
