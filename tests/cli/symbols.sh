@@ -18,7 +18,7 @@ expect_users() {
 command -v nm >/dev/null || skip "there is no nm"
 
 # A manifest is replaced by the persister only; the others replace files of other names.
-expect_users atomicfile_replace "epilogue.c.o journal.c.o metrics.c.o persister.c.o taskdir.c.o "
+expect_users atomicfile_replace "batch.c.o epilogue.c.o journal.c.o metrics.c.o persister.c.o taskdir.c.o "
 expect_users manifest_print "persister.c.o "
 expect_users persister_write_closed "epilogue.c.o "
 
