@@ -12,9 +12,10 @@
  *     corch_run_free(run);
  *     corch_config_free(config);
  *
- * Threads: a run has threads of its own. A config may be shared. Of a run, corch_run_cancel may be
- * called from any thread; the other functions from one thread at a time. None may be called from a
- * signal handler. The process's environment is read when a run is started, and never changed.
+ * Threads: a run has threads of its own. A config may be shared. Of a run, corch_run_cancel and
+ * corch_run_part may be called from any thread; the other functions from one thread at a time. None
+ * may be called from a signal handler. The process's environment is read when a run is started, and
+ * never changed.
  * Block the signals you handle before the first run: its threads inherit the mask.
  */
 #ifndef CORCH_H

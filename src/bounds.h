@@ -95,7 +95,7 @@
 #define WRITE_RETRY_MS 10000
 #define WRITE_RETRY_PAUSE_MS 100
 
-/* Commands at once: each worker has a thread, some ten descriptors and its part of the memory above. */
+/* Commands at once: each worker has a thread, up to eight descriptors and its part of the memory above. */
 #define JOBS_MAX 1024
 
 /* Jobs queued for each worker: what it does next is there when it is done, and whoever fills the queue
@@ -104,7 +104,7 @@
 #define QUEUED_PER_WORKER 4u
 
 /* Descriptors a worker may have open at once, its command's log with them, and those of the rest. */
-#define WORKER_DESCRIPTORS 10
+#define WORKER_DESCRIPTORS 8
 #define RUN_DESCRIPTORS 40
 
 /* A stage's timeoutSeconds, retries and retryDelayMs: beyond these a number is a slip. The delay

@@ -117,9 +117,12 @@ static int parse_resume(struct words *o, int argc, char **argv)
     if (parse("resume", own, sizeof own / sizeof *own, o, argc, argv) != 0)
         return -1;
     o->run_options.resume = o->run ? o->run : o->positional;
-    if (o->help || (o->run_options.resume && *o->run_options.resume))
+    if (!o->help && o->run && o->positional)
+        output_message("resume: unexpected argument '%s': --run names the run", o->positional);
+    else if (o->help || (o->run_options.resume && *o->run_options.resume))
         return 0;
-    output_message("resume requires --run ID");
+    else
+        output_message("resume requires --run ID");
     return -1;
 }
 

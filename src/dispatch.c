@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "engine_state.h"
 
@@ -37,9 +38,9 @@ static bool queue(struct engine *g, struct task *t)
 
 static bool start_command(struct engine *g, struct live_run *r, size_t index)
 {
-    struct task *t = calloc(1, sizeof *t);
-    if (!t)
-        return false;
+    struct task *t;
+    while (!(t = calloc(1, sizeof *t))) /* nobody else would have us try again */
+        clock_sleep_ms(WRITE_RETRY_PAUSE_MS);
     t->run = r;
     t->quiet = graph_is_leaf(&r->graph, index) && r->graph.ready > 1 &&
                r->pipeline->stages[index].pool_index == STAGE_NO_POOL;

@@ -53,6 +53,7 @@ refusals_change_nothing() {
     touch flag
     refused "a wrong token" "Resume token mismatch." "$id" --token wrong
     refused "a prefix of the token" "Resume token mismatch." "$id" --token "$(head -c 20 "$folder/.resume-token")"
+    refused "two runs" "unexpected argument 'other': --run names the run" --run "$id" other
     refused "an empty token" "Resume token mismatch." "$id" --token ""
     refused "an unknown run" "2026-01-01T00-00-00-000Z-00000000" --run 2026-01-01T00-00-00-000Z-00000000
     refused "a path" "Invalid run ID" --run ../../etc
