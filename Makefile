@@ -36,8 +36,11 @@ check-asan check-tsan: check-%:
 	cmake --build --preset $*
 	ctest --preset $*
 
+# Takes some ten minutes.
 bench: all
+	tools/setup bench
 	cmake --build --preset release --target bench
+	bench/jobs build/release/codex-orchestrator
 
 install: all
 	cmake --install build/release --prefix $(PREFIX)
@@ -45,6 +48,7 @@ install: all
 # Installs the packages that are missing for everything above.
 deps:
 	tools/setup check
+	tools/setup bench
 
 clean:
 	rm -rf build

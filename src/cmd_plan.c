@@ -6,6 +6,9 @@
 
 #include "commands.h"
 #include "config.h"
+#include "graph.h"
+#include "heap.h"
+#include "jobs.h"
 #include "json.h"
 #include "options.h"
 #include "output.h"
@@ -84,7 +87,25 @@ static void add_env(cJSON *stage, char **env)
     }
 }
 
-static void add_stage(cJSON *stages, const struct stage *s, size_t index)
+/* What is not in the file is not in the plan: plans of earlier versions stay the same. */
+static void add_graph(cJSON *stage, const struct stage *s, const size_t *level)
+{
+    cJSON *needs = s->needs ? json_array(stage, "needs") : NULL;
+    for (char **id = s->needs; id && *id; id++)
+        json_str(needs, NULL, *id);
+    if (s->pool)
+        json_str(stage, "pool", s->pool);
+    if (s->timeout_ms > 0)
+        json_add(stage, "timeoutSeconds", cJSON_CreateNumber((double)s->timeout_ms / 1000));
+    if (s->retries_given)
+        json_int(stage, "retries", s->retries);
+    if (s->retry_delay_given)
+        json_int(stage, "retryDelayMs", s->retry_delay_ms);
+    if (level)
+        json_int(stage, "level", (int64_t)*level + 1);
+}
+
+static void add_stage(cJSON *stages, const struct stage *s, size_t index, const size_t *level)
 {
     cJSON *stage = json_element(stages);
     json_int(stage, "index", (int64_t)index + 1);
@@ -94,6 +115,7 @@ static void add_stage(cJSON *stages, const struct stage *s, size_t index)
     if (s->kind == STAGE_SUBPIPELINE) {
         json_str(stage, "pipeline", s->pipeline);
         json_bool(stage, "optional", s->optional);
+        add_graph(stage, s, level);
         return;
     }
     json_str(stage, "command", s->command);
@@ -101,9 +123,10 @@ static void add_stage(cJSON *stages, const struct stage *s, size_t index)
     add_env(stage, s->env);
     json_bool(stage, "allowFailure", s->allow_failure);
     json_str(stage, "summaryHint", s->summary_hint);
+    add_graph(stage, s, level);
 }
 
-static void print_json(const struct plan *plan)
+static void print_json(const struct plan *plan, const size_t *levels)
 {
     const struct pipeline *p = plan->pipeline;
     cJSON *doc = json_new();
@@ -112,9 +135,11 @@ static void print_json(const struct plan *plan)
     json_str(pipeline, "title", p->title);
     json_str(pipeline, "description", p->description);
     json_str(pipeline, "source", source(p));
+    if (p->jobs != JOBS_UNSET)
+        json_int(pipeline, "jobs", p->jobs);
     cJSON *stages = json_array(doc, "stages");
     for (size_t i = 0; i < p->n_stages; i++)
-        add_stage(stages, &p->stages[i], i);
+        add_stage(stages, &p->stages[i], i, levels ? &levels[i] : NULL);
     json_add(doc, "plan", plan_json(plan));
     json_str(doc, "targetId", plan->target_id);
     output_json(doc, true);
@@ -140,7 +165,63 @@ static void describe_subpipeline(struct buf *out, const struct stage *s)
         buf_addstr(out, "     optional: true\n");
 }
 
-static void print_text(const struct plan *plan)
+static void describe_graph(struct buf *out, const struct stage *s)
+{
+    for (char **id = s->needs; id && *id; id++)
+        buf_addf(out, "%s%s%s", id == s->needs ? "     needs: " : ", ", *id, id[1] ? "" : "\n");
+    if (s->pool)
+        buf_addf(out, "     pool: %s\n", s->pool);
+    if (s->timeout_ms > 0)
+        buf_addf(out, "     timeoutSeconds: %.15g\n", (double)s->timeout_ms / 1000);
+    if (s->retries_given)
+        buf_addf(out, "     retries: %u\n", s->retries);
+    if (s->retry_delay_given)
+        buf_addf(out, "     retryDelayMs: %lld\n", (long long)s->retry_delay_ms);
+}
+
+static void describe_stage(struct buf *out, const struct stage *s, size_t index)
+{
+    buf_addf(out, "  %zu. [%s] %s (%s)\n", index + 1, kind(s), s->title, s->id);
+    if (s->kind == STAGE_COMMAND)
+        describe_command(out, s);
+    else
+        describe_subpipeline(out, s);
+    describe_graph(out, s);
+}
+
+static void describe_jobs(struct buf *out, int jobs)
+{
+    unsigned n = jobs == JOBS_UNSET ? 1 : jobs_number(jobs);
+    buf_addf(out, "Levels (%u job%s", n, n == 1 ? "" : "s");
+    if (jobs == JOBS_CORES)
+        buf_addstr(out, ", as many as processors");
+    if (n == 1)
+        buf_addstr(out, ": one stage after the other, in the order above as far as needs allow");
+    buf_addstr(out, "):\n");
+}
+
+static void describe_levels(struct buf *out, const struct pipeline *p, const size_t *levels)
+{
+    struct heap order = {0};
+    size_t n = p->n_stages, at = 0;
+    describe_jobs(out, p->jobs);
+    out->failed |= heap_reserve(&order, n) != 0;
+    for (size_t i = 0; !out->failed && i < n; i++)
+        heap_add(&order, (int64_t)(levels[i] * n + i), NULL);
+    while (order.n > 0) {
+        size_t key = (size_t)heap_take(&order).key, level = key / n + 1;
+        if (level == at)
+            buf_addstr(out, ", ");
+        else
+            buf_addf(out, "%s  %zu. ", at == 0 ? "" : "\n", level);
+        buf_addstr(out, p->stages[key % n].id);
+        at = level;
+    }
+    buf_addch(out, '\n');
+    heap_release(&order);
+}
+
+static void print_text(const struct plan *plan, const size_t *levels)
 {
     const struct pipeline *p = plan->pipeline;
     bool described = p->description && *p->description;
@@ -149,14 +230,10 @@ static void print_text(const struct plan *plan)
     if (described)
         buf_addf(&out, "Description: %s\n", p->description);
     buf_addstr(&out, "Stages:\n");
-    for (size_t i = 0; i < p->n_stages; i++) {
-        const struct stage *s = &p->stages[i];
-        buf_addf(&out, "  %zu. [%s] %s (%s)\n", i + 1, kind(s), s->title, s->id);
-        if (s->kind == STAGE_COMMAND)
-            describe_command(&out, s);
-        else
-            describe_subpipeline(&out, s);
-    }
+    for (size_t i = 0; i < p->n_stages; i++)
+        describe_stage(&out, &p->stages[i], i);
+    if (levels)
+        describe_levels(&out, p, levels);
     if (described)
         buf_addf(&out, "Notes: %s\n", p->description);
     if (out.failed)
@@ -164,6 +241,33 @@ static void print_text(const struct plan *plan)
     else
         output_safe(stdout, "", out.data);
     buf_release(&out);
+}
+
+/* Only where something may run otherwise than one after the other, or in another order. */
+static bool has_levels(const struct pipeline *p)
+{
+    size_t i = 0;
+    while (i < p->n_stages && p->stages[i].n_needs == 0)
+        i++;
+    return i < p->n_stages || p->jobs != JOBS_UNSET;
+}
+
+static int print_found(const struct config *config, const struct plan *plan,
+                       enum output_format format)
+{
+    const struct pipeline *p = plan->pipeline;
+    bool leveled = has_levels(p);
+    size_t *levels = leveled ? graph_levels(p, config->pools, config->n_pools) : NULL;
+    if (leveled && !levels) {
+        output_message("can't plan pipeline '%s': %s", p->id, strerror(ENOMEM));
+        return EXIT_NOT_RUN;
+    }
+    if (format == FORMAT_JSON)
+        print_json(plan, levels);
+    else
+        print_text(plan, levels);
+    free(levels);
+    return output_end() == 0 ? EXIT_OK : EXIT_NOT_RUN;
 }
 
 static int print_plan(const struct config *config, const struct plan_options *o,
@@ -184,12 +288,9 @@ static int print_plan(const struct config *config, const struct plan_options *o,
         output_message(
             "no stage of pipeline '%s' answers to the target asked for; the target is %s", p->id,
             plan.target_id);
-    if (format == FORMAT_JSON)
-        print_json(&plan);
-    else
-        print_text(&plan);
+    int code = print_found(config, &plan, format);
     plan_release(&plan);
-    return output_end() == 0 ? EXIT_OK : EXIT_NOT_RUN;
+    return code;
 }
 
 int cmd_plan(int argc, char **argv)

@@ -48,6 +48,7 @@ struct stage {
     int64_t timeout_ms;     /* 0: none */
     unsigned retries;       /* attempts after the first */
     int64_t retry_delay_ms; /* before the first of them; each further one waits twice as long */
+    bool retries_given, retry_delay_given; /* they are in the file */
 
     /* STAGE_SUBPIPELINE */
     char *pipeline;

@@ -220,6 +220,8 @@ static int read_retries(struct reader *r, const cJSON *stage, struct stage *s)
         return -1;
     s->retries = (unsigned)retries;
     s->retry_delay_ms = (int64_t)delay;
+    s->retries_given = reader_member(stage, "retries");
+    s->retry_delay_given = reader_member(stage, "retryDelayMs");
     return 0;
 }
 

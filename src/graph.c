@@ -208,8 +208,8 @@ size_t *graph_levels(const struct pipeline *p, const struct config_pool *pools, 
     unsigned *used = calloc(n_pools + 1, sizeof *used);
     size_t *level = calloc(p->n_stages + 1, sizeof *level);
     const struct graph_room room = {true, used, pools};
-    int rc = graph_init(&g, p, n_pools);
-    for (size_t i; rc == 0 && used && level && (i = graph_next(&g, &room)) != GRAPH_NONE;) {
+    int rc = graph_init(&g, p, n_pools) == 0 && used && level ? 0 : -1;
+    for (size_t i; rc == 0 && (i = graph_next(&g, &room)) != GRAPH_NONE;) {
         const struct stage *s = &p->stages[i];
         for (size_t k = 0; k < s->n_needs; k++)
             level[i] = level[s->need[k]] < level[i] ? level[i] : level[s->need[k]] + 1;

@@ -50,6 +50,111 @@ END
         "{'index': 2, 'id': 's', 'title': 's', 'kind': 'subpipeline', 'pipeline': 'q', 'optional': True}"
 }
 
+# connected: a pipeline in which stages need each other, with everything that bears on when they run.
+connected() {
+    echo '{"pools":{"db":1},"pipelines":[{"id":"p","jobs":4,"description":"why","stages":[
+        {"kind":"command","id":"test","command":"t","needs":["build","lint"],"pool":"db",
+         "timeoutSeconds":5.25,"retries":2,"retryDelayMs":100},
+        {"kind":"command","id":"build","command":"b"},
+        {"kind":"command","id":"lint","command":"l","needs":["build"]},
+        {"kind":"subpipeline","id":"docs","pipeline":"q","needs":["build"]}]}]}' >codex.orchestrator.json
+}
+
+text_shows_needs_limits_and_levels() {
+    connected
+    planned p
+    diff stdout - <<'END' || fail "the text differs"
+Pipeline: p — p [user]
+Description: why
+Stages:
+  1. [command] test (test)
+     command: t
+     needs: build, lint
+     pool: db
+     timeoutSeconds: 5.25
+     retries: 2
+     retryDelayMs: 100
+  2. [command] build (build)
+     command: b
+  3. [command] lint (lint)
+     command: l
+     needs: build
+  4. [subpipeline] docs (docs)
+     pipeline: q
+     needs: build
+Levels (4 jobs):
+  1. build
+  2. lint, docs
+  3. test
+Notes: why
+END
+}
+
+json_shows_needs_limits_and_levels() {
+    connected
+    planned p --format json
+    expect_value stdout 'd["pipeline"]["jobs"]' 4
+    expect_value stdout '[s["level"] for s in d["stages"]]' '[3, 1, 2, 2]'
+    expect_value stdout 'list(d["stages"][0].items())[9:]' "[('needs', ['build', 'lint']), \
+('pool', 'db'), ('timeoutSeconds', 5.25), ('retries', 2), ('retryDelayMs', 100), ('level', 3)]"
+    expect_value stdout 'list(d["stages"][1])[9:]' "['level']"
+    expect_value stdout 'list(d["stages"][3])[6:]' "['needs', 'level']"
+}
+
+only_what_the_file_says_is_shown() {
+    two_stages
+    planned p
+    ! grep -qE 'Levels|needs|retries' stdout || fail "a plan without a graph has levels"
+    planned p --format json
+    expect_value stdout '[k for k in d["stages"][0]][9:]' '[]'
+    expect_value stdout '"jobs" in d["pipeline"]' False
+    config "$(pipeline p "$(command_stage a true '"needs":[],"retries":0,"retryDelayMs":1000')")"
+    planned p --format json
+    expect_value stdout 'list(d["stages"][0].items())[9:]' \
+        "[('needs', []), ('retries', 0), ('retryDelayMs', 1000)]"
+}
+
+# levels_line JOBS-MEMBER LINE
+levels_line() {
+    config "{\"id\":\"p\",$1\"stages\":[$(command_stage a true),$(command_stage b true '"needs":["a"]')]}"
+    planned p
+    grep -qxF "$2" stdout || fail "no line: $2"
+}
+
+levels_say_how_many_jobs_there_are() {
+    local one='1 job: one stage after the other, in the order above as far as needs allow' cores
+    cores=$(nproc)
+    levels_line '' "Levels ($one):"
+    levels_line '"jobs":1,' "Levels ($one):"
+    levels_line '"jobs":2,' 'Levels (2 jobs):'
+    [ "$cores" -eq 1 ] || levels_line '"jobs":0,' "Levels ($cores jobs, as many as processors):"
+    config "{\"id\":\"p\",\"jobs\":2,\"stages\":[$(command_stage a true),$(command_stage b true)]}"
+    planned p
+    expect_text stdout '  1. a, b'
+}
+
+ids_in_levels_are_safe_for_a_terminal() {
+    config "{\"id\":\"p\",\"stages\":[$(command_stage 'a\u001b[31m' true),
+        $(command_stage b true '"needs":["a\u001b[31m"]')]}"
+    planned p
+    expect_text stdout '     needs: a\x1b[31m'
+    expect_text stdout '  1. a\x1b[31m'
+    ! grep -q $'\033' stdout || fail "an escape character was printed"
+}
+
+# Takes some hundredths of a second; the limit is for slow machines and builds.
+ten_thousand_stages_in_a_row_are_planned() {
+    "$python" -c 'import json
+stages = [{"kind": "command", "id": "s%d" % i, "command": "true", "needs": ["s%d" % (i + 1)]}
+          for i in range(9999)] + [{"kind": "command", "id": "s9999", "command": "true"}]
+print(json.dumps({"pipelines": [{"id": "p", "jobs": 2, "stages": stages}]}))' >codex.orchestrator.json
+    code=0
+    timeout 10 "$program" plan p >stdout 2>stderr || code=$?
+    expect_code 0 "a plan of 10,000 stages"
+    [ "$(grep -A 2 -F 'Levels' stdout | tail -1)" = '  2. s9998' ] || fail "the second level is another"
+    [ "$(tail -1 stdout)" = '  10000. s0' ] || fail "the last level is another"
+}
+
 without_configuration_there_is_diagnostics() {
     rm -f codex.orchestrator.json
     planned
@@ -132,6 +237,12 @@ a_full_device_is_an_error() {
 }
 
 text_describes_every_stage
+text_shows_needs_limits_and_levels
+json_shows_needs_limits_and_levels
+only_what_the_file_says_is_shown
+levels_say_how_many_jobs_there_are
+ids_in_levels_are_safe_for_a_terminal
+ten_thousand_stages_in_a_row_are_planned
 without_configuration_there_is_diagnostics
 target_is_the_flag_else_the_variable
 unknown_target_is_warned_of
