@@ -22,11 +22,12 @@ static void note_failure(struct engine *g, struct live_run *r, bool follows)
 void closing_task(struct engine *g, struct task *t)
 {
     struct live_run *r = t->run;
-    if (t->event == STAGE_EV_RETRY) {
+    bool retry = t->event == STAGE_EV_RETRY;
+    if (retry && cancel_level(&r->cancel) == CANCEL_NONE) {
         dispatch_retry(g, t);
         return;
     }
-    if (t->event == STAGE_EV_RESUME && t->job.end) { /* no further attempt could begin */
+    if (retry || (t->event == STAGE_EV_RESUME && t->job.end)) { /* no further attempt may begin */
         dispatch_end_of(g, t);
         return;
     }
