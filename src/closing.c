@@ -45,10 +45,10 @@ void closing_task(struct engine *g, struct task *t)
 void closing_stage(struct engine *g, struct live_run *r, struct mutation *m)
 {
     const struct stage *stage = &r->pipeline->stages[m->index];
-    bool ok = m->event == STAGE_EV_SUCCEED;
-    if (!ok)
-        m->event = stage->optional ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    m->follows = cancel_level(&r->cancel) != CANCEL_NONE && cancel_reason(&r->cancel) != CANCEL_ASKED;
+    bool ok = m->event == STAGE_EV_SUCCEED, ending = cancel_level(&r->cancel) != CANCEL_NONE;
+    if (!ok) /* what was cut short is not excused: it is to run again, as a command is */
+        m->event = stage->optional && !ending ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
+    m->follows = ending && cancel_reason(&r->cancel) != CANCEL_ASKED;
     bool failed = m->event == STAGE_EV_FAIL, follows = m->follows;
     graph_ended(&r->graph, m->index, !failed);
     engine_push(g, m);
