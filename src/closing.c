@@ -106,6 +106,7 @@ static void unlink_live(struct engine *g, struct live_run *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+    g->n_live--;
 }
 
 static void end_in_parent(struct engine *g, struct live_run *child, char *review)
