@@ -107,6 +107,10 @@
 #define WORKER_DESCRIPTORS 8
 #define RUN_DESCRIPTORS 40
 
+/* Descriptors of a subpipeline's run. With nothing left for one more it waits, unless nothing else goes
+ * on: then the reserve is there for those that lie within each other. */
+#define SUBRUN_DESCRIPTORS 6
+
 /* A stage's timeoutSeconds, retries and retryDelayMs: beyond these a number is a slip. The delay
  * doubles with each attempt, up to the same limit. */
 #define TIMEOUT_MAX_SECONDS 10000000

@@ -22,11 +22,12 @@ static void note_failure(struct engine *g, struct live_run *r, bool follows)
 void closing_task(struct engine *g, struct task *t)
 {
     struct live_run *r = t->run;
-    if (t->event == STAGE_EV_RETRY) {
+    bool retry = t->event == STAGE_EV_RETRY;
+    if (retry && cancel_level(&r->cancel) == CANCEL_NONE) {
         dispatch_retry(g, t);
         return;
     }
-    if (t->event == STAGE_EV_RESUME && t->job.end) { /* no further attempt could begin */
+    if (retry || (t->event == STAGE_EV_RESUME && t->job.end)) { /* no further attempt may begin */
         dispatch_end_of(g, t);
         return;
     }
@@ -44,10 +45,10 @@ void closing_task(struct engine *g, struct task *t)
 void closing_stage(struct engine *g, struct live_run *r, struct mutation *m)
 {
     const struct stage *stage = &r->pipeline->stages[m->index];
-    bool ok = m->event == STAGE_EV_SUCCEED;
-    if (!ok)
-        m->event = stage->optional ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    m->follows = cancel_level(&r->cancel) != CANCEL_NONE && cancel_reason(&r->cancel) != CANCEL_ASKED;
+    bool ok = m->event == STAGE_EV_SUCCEED, ending = cancel_level(&r->cancel) != CANCEL_NONE;
+    if (!ok) /* what was cut short is not excused: it is to run again, as a command is */
+        m->event = stage->optional && !ending ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
+    m->follows = ending && cancel_reason(&r->cancel) != CANCEL_ASKED;
     bool failed = m->event == STAGE_EV_FAIL, follows = m->follows;
     graph_ended(&r->graph, m->index, !failed);
     engine_push(g, m);
@@ -105,6 +106,7 @@ static void unlink_live(struct engine *g, struct live_run *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+    g->n_live--;
 }
 
 static void end_in_parent(struct engine *g, struct live_run *child, char *review)

@@ -95,12 +95,14 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
 
 static void start_stages(struct engine *g, struct live_run *r)
 {
-    struct graph_room room = {true, g->pools_used, g->config->pools};
+    struct graph_room room = {
+        .command = true, .pools_used = g->pools_used, .pools = g->config->pools};
     size_t index;
-    if (cancel_level(&r->cancel) != CANCEL_NONE)
+    if (cancel_halted(&r->cancel))
         graph_stop(&r->graph);
     for (;;) {
         room.command = room.command && has_place(g, r);
+        room.crowded = g->n_live >= g->live_max;
         index = graph_next(&r->graph, &room);
         if (index == GRAPH_NONE)
             return;
@@ -159,6 +161,23 @@ void dispatch(struct engine *g)
         for (struct live_run *r = g->live; r; r = r->next)
             start_stages(g, r);
     } while (g->opened != opened);
+}
+
+/* Nobody is left who might give descriptors back. The newest run is the deepest. */
+bool dispatch_crowded(struct engine *g)
+{
+    const struct graph_room room = {.pools_used = g->pools_used, .pools = g->config->pools};
+    if (g->n_live < g->live_max || g->top->busy > 0 || g->delayed.n > 0 || g->again)
+        return false;
+    for (struct live_run *r = g->live; r; r = r->next) {
+        size_t index = graph_next(&r->graph, &room);
+        if (index == GRAPH_NONE)
+            continue;
+        graph_started(&r->graph, index);
+        start_subpipeline(g, r, index);
+        return true;
+    }
+    return false;
 }
 
 void dispatch_retry(struct engine *g, struct task *t)

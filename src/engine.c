@@ -168,6 +168,7 @@ void engine_open_run(struct engine *g, struct live_run *r)
     r->journal.on_failure = journal_failed;
     r->next = g->live;
     g->live = r;
+    g->n_live++;
     g->opened++;
     engine_push_and_wait(g, engine_mutation(MUTATION_OPEN, r, 0)); /* before any worker speaks of it */
 }
@@ -177,7 +178,7 @@ static void advance(struct engine *g)
 {
     do
         dispatch(g);
-    while (closing_next_run(g));
+    while (closing_next_run(g) || dispatch_crowded(g));
 }
 
 /* When something is due without anybody telling. */
@@ -262,21 +263,27 @@ void engine_drive(struct engine *g)
 }
 
 /* Each command has two pipes, a process and a log of its own. */
-static int check_descriptors(unsigned workers, struct err *e)
+static int check_descriptors(struct engine *g, struct err *e)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)workers * WORKER_DESCRIPTORS + RUN_DESCRIPTORS;
-    if (workers == 1 || getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+    rlim_t needed = (rlim_t)g->workers * WORKER_DESCRIPTORS + RUN_DESCRIPTORS;
+    g->live_max = SIZE_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlim_t left = limit.rlim_cur > needed ? limit.rlim_cur - needed : 0;
+    g->live_max = (size_t)(left / SUBRUN_DESCRIPTORS + 1);
+    if (g->workers == 1 || limit.rlim_cur >= needed)
         return 0;
     return err_set(e, "%u jobs need %lu open files, and the limit is %lu: use fewer, or raise it with "
-                      "ulimit -n", workers, (unsigned long)needed, (unsigned long)limit.rlim_cur);
+                      "ulimit -n",
+                   g->workers, (unsigned long)needed, (unsigned long)limit.rlim_cur);
 }
 
 static int start_threads(struct engine *g, const struct pipeline *p, struct err *e)
 {
     if (jobs_workers(g->config, p, g->limits.jobs, &g->workers) != 0)
         return err_sys(e, "can't plan the run");
-    if (check_descriptors(g->workers, e) != 0)
+    if (check_descriptors(g, e) != 0)
         return -1;
     struct pool_limits pool = {.workers = g->workers,
                                .cancel_grace_ms = g->limits.cancel_grace_ms,

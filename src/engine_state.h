@@ -32,6 +32,7 @@ struct engine {
     struct outbox *outbox; /* ours: number 0 */
     struct live_run *top, *live; /* `live`: those that have not ended, the top one included */
     unsigned long opened; /* runs so far */
+    size_t n_live, live_max; /* how many, and with how many a further one waits */
     struct notices notices;
     enum run_status status; /* of the top run */
     int64_t deadline_ns;    /* when its time is over, or WAKE_FOREVER */
@@ -60,6 +61,8 @@ void engine_task_ended(struct job *job, enum stage_event event); /* persister or
 
 /* dispatch.c: starts what can be started; tasks whose delay is over come first. */
 void dispatch(struct engine *g);
+bool dispatch_crowded(struct engine *g); /* nothing goes on, for want of room for one more run: begins
+                                            it nevertheless; false: it is not so */
 void dispatch_retry(struct engine *g, struct task *t); /* later, after its delay */
 void dispatch_end(struct engine *g, struct task *t);   /* gives its place to others */
 void dispatch_give_up(struct engine *g); /* what waits for a retry in a run that is to end, ends */

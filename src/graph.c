@@ -121,7 +121,7 @@ void graph_keep(struct graph *g, size_t index)
 static bool has_room(const struct graph *g, size_t heap, const struct graph_room *room)
 {
     if (heap == g->n_heaps - 1)
-        return g->subpipelines < g->subpipelines_max;
+        return !room->crowded && g->subpipelines < g->subpipelines_max;
     if (!room->command)
         return false;
     return heap == g->n_heaps - 2 || room->pools_used[heap] < room->pools[heap].limit;
@@ -207,7 +207,7 @@ size_t *graph_levels(const struct pipeline *p, const struct config_pool *pools, 
     struct graph g;
     unsigned *used = calloc(n_pools + 1, sizeof *used);
     size_t *level = calloc(p->n_stages + 1, sizeof *level);
-    const struct graph_room room = {true, used, pools};
+    const struct graph_room room = {.command = true, .pools_used = used, .pools = pools};
     int rc = graph_init(&g, p, n_pools) == 0 && used && level ? 0 : -1;
     for (size_t i; rc == 0 && (i = graph_next(&g, &room)) != GRAPH_NONE;) {
         const struct stage *s = &p->stages[i];

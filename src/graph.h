@@ -22,6 +22,7 @@ struct graph_room {
     bool command;               /* a worker would take a command */
     const unsigned *pools_used; /* per pool of the configuration: commands under way */
     const struct config_pool *pools;
+    bool crowded; /* no further subpipeline: too many runs have their files open */
 };
 
 struct graph {

@@ -421,7 +421,8 @@ static void set_reason(struct journal *j, const struct mutation *m)
     if (failure && m->follows)
         return;
     j->failures += failure;
-    if (m->status_detail && (!failure || j->failures == 1))
+    bool first = j->failures == (failure ? 1 : 0); /* an excused one says why only until then */
+    if (m->status_detail && (first || m->kind == MUTATION_CLOSE))
         replace(&doc->status_detail, m->status_detail);
     if (m->run_summary_line && (!failure || j->failures <= SUMMARY_FAILURES))
         manifest_add_summary(doc, m->run_summary_line);

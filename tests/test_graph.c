@@ -31,7 +31,7 @@ static void make(struct fixture *f, size_t stages)
     f->pipeline = (struct pipeline){.stages = f->stages, .n_stages = stages};
     for (size_t i = 0; i < stages; i++)
         f->stages[i] = (struct stage){.need = f->needs[i], .pool_index = STAGE_NO_POOL};
-    f->room = (struct graph_room){true, f->used, f->pools};
+    f->room = (struct graph_room){.command = true, .pools_used = f->used, .pools = f->pools};
 }
 
 static void need(struct fixture *f, size_t stage, size_t other)
@@ -434,6 +434,23 @@ static void test_graph__random_programs_keep_the_rules(void **state)
         run_random(seed);
 }
 
+static void test_graph__subpipelines_wait_while_there_are_too_many(void **state)
+{
+    (void)state;
+    struct fixture f;
+    make(&f, 3);
+    f.stages[0].kind = f.stages[1].kind = STAGE_SUBPIPELINE;
+    begin_parallel(&f);
+    f.room.crowded = true;
+    start(&f, 2);
+    assert_int_equal(next(&f), GRAPH_NONE);
+    assert_false(graph_over(&f.graph));
+    f.room.crowded = false;
+    start(&f, 0);
+    start(&f, 1);
+    graph_release(&f.graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_graph__what_was_kept_does_not_run_and_is_done),
         cmocka_unit_test(test_graph__without_stages_it_is_over),
         cmocka_unit_test(test_graph__levels_are_how_deep_a_stage_lies),
+        cmocka_unit_test(test_graph__subpipelines_wait_while_there_are_too_many),
         cmocka_unit_test(test_graph__random_programs_keep_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

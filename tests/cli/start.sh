@@ -138,13 +138,9 @@ a_killed_command_names_its_signal() {
     forget_runs
 }
 
-subpipeline_stage() {
-    printf '{"kind":"subpipeline","id":"s","pipeline":"%s"%s}' "$1" "${2:+,$2}"
-}
-
 subpipelines_are_runs_of_their_own() {
     local child
-    config "$(pipeline p "$(subpipeline_stage q)")" "$(pipeline q "$(command_stage a true)")"
+    config "$(pipeline p "$(subpipeline_stage s q)")" "$(pipeline q "$(command_stage a true)")"
     run start p
     expect_code 0 "a subpipeline"
     child=$(value "$(run_folder)/manifest.json" 'd["commands"][0]["sub_run_id"]')
@@ -153,15 +149,15 @@ subpipelines_are_runs_of_their_own() {
 }
 
 failing_subpipelines_fail_unless_optional() {
-    config "$(pipeline p "$(subpipeline_stage q)")" "$(pipeline q "$(command_stage a false)")"
+    config "$(pipeline p "$(subpipeline_stage s q)")" "$(pipeline q "$(command_stage a false)")"
     run start p
     expect_code 1 "a failing subpipeline"
     expect_text stderr "run failed: subpipeline:q:failed"
-    config "$(pipeline p "$(subpipeline_stage q '"optional":true')")" \
+    config "$(pipeline p "$(subpipeline_stage s q '"optional":true')")" \
         "$(pipeline q "$(command_stage a false)")"
     run start p
     expect_code 0 "an optional subpipeline"
-    config "$(pipeline p "$(subpipeline_stage gone)")"
+    config "$(pipeline p "$(subpipeline_stage s gone)")"
     run start p
     expect_code 1 "a subpipeline that is not there"
     expect_text stderr "run failed: subpipeline:gone:error"
