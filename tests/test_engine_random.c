@@ -131,7 +131,7 @@ static void add_command(struct round *r, struct buf *b, const struct plan_stage 
                  "test $n -gt %u",
                  stage, s->fails);
     else
-        buf_addf(b, "say start; %ssay end; exit %d", draw(r, 4) == 0 ? "sleep 0.003; " : "",
+        buf_addf(b, "say start; %ssay end; exit %d", draw(r, 3) == 0 ? "sleep 0.005; " : "",
                  s->behaviour == FAILS ? 3 : 0);
     buf_addch(b, '"');
 }

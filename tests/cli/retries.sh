@@ -118,6 +118,21 @@ waiting_holds_nothing() {
     forget
 }
 
+# Also of those whose delay is over: their place may have been taken meanwhile.
+a_further_attempt_waits_for_its_pool() {
+    local stages=() i
+    for ((i = 1; i <= 12; i++)); do
+        stages+=("$(command_stage "a$i" "mkdir lock || touch clash; sleep 0.01; rmdir lock; echo x >>count.$i; test \$(wc -l <count.$i) -ge 3" \
+            '"retries":2,"retryDelayMs":1,"pool":"db"')")
+    done
+    printf '{"pools":{"db":1},"pipelines":[%s]}' "$(parallel p 8 "${stages[@]}")" >codex.orchestrator.json
+    run start p
+    expect_code 0 "12 stages which succeed at the third attempt"
+    [ ! -e clash ] || fail "two of a pool of one at once"
+    rm count.*
+    forget
+}
+
 a_signal_ends_the_wait() {
     local pid
     for jobs in 1 4; do
@@ -156,5 +171,6 @@ time_is_for_each_attempt
 a_missing_folder_may_come
 one_job_keeps_the_order
 waiting_holds_nothing
+a_further_attempt_waits_for_its_pool
 a_signal_ends_the_wait
 waiting_needs_no_descriptors
