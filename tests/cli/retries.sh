@@ -93,6 +93,17 @@ a_missing_folder_may_come() {
     forget
 }
 
+# What the first attempt printed stays known if there is no second.
+a_missing_folder_hides_no_attempt() {
+    mkdir gone
+    config "$(pipeline p "$(command_stage a 'echo attempt; rmdir ../gone; exit 3' '"cwd":"gone","retries":1,"retryDelayMs":0')")"
+    run start p
+    expect_end 1 failed stage:a:error failed
+    expect_value "$folder/manifest.json" '[h["frame_count"] for h in d["handles"]], d["privacy"]["totals"]["total_frames"]' "([3], 3)"
+    [ "$(grep -c '"type":"command:end"' "$folder/commands/01-a.ndjson")" -eq 1 ] || fail "it has not one end"
+    forget
+}
+
 one_job_keeps_the_order() {
     config "$(parallel p 1 "$(command_stage a 'echo a >>trace; test $(wc -l <trace) -ge 3' '"retries":5,"retryDelayMs":2')" \
         "$(command_stage b 'echo b >>trace')" "$(command_stage c 'echo c >>trace')")"
@@ -169,6 +180,7 @@ the_third_attempt_succeeds
 attempts_have_an_end
 time_is_for_each_attempt
 a_missing_folder_may_come
+a_missing_folder_hides_no_attempt
 one_job_keeps_the_order
 waiting_holds_nothing
 a_further_attempt_waits_for_its_pool
