@@ -1,6 +1,8 @@
 /* Stages that run at once, where it takes the interface of the library to see something. */
 #include "live.h"
 
+#include <limits.h>
+
 #define PARALLEL(stages) "{\"pipelines\":[{\"id\":\"p\",\"jobs\":4,\"stages\":[" stages "]}]}"
 #define WITH_TIME(id, seconds, command)                                   \
     "{\"kind\":\"command\",\"id\":\"" id "\",\"timeoutSeconds\":" seconds \
@@ -43,6 +45,40 @@ static void test_corch_parallel__kills_victims_who_ignore_a_failure(void **state
     unsetenv("BEGUN");
 }
 
+/* y, beside x in the subpipeline, ends when b is dead, and the grace time is for ever: b must be
+ * ended before the subpipeline is over. */
+static void test_corch_parallel__ends_what_is_around_a_failing_subpipeline_at_once(void **state)
+{
+    struct live *l = *state;
+    char begun[80];
+    snprintf(begun, sizeof begun, "%s/begun", l->dir);
+    assert_int_equal(mkfifo(begun, 0600), 0);
+    setenv("BEGUN", begun, 1);
+    live_config(l, "{\"pipelines\":[{\"id\":\"p\",\"jobs\":3,\"stages\":["
+                   "{\"kind\":\"subpipeline\",\"id\":\"s\",\"pipeline\":\"q\"}," COMMAND(
+                       "b", HOLDING("exec sleep 3600")) "]},{\"id\":\"q\",\"jobs\":3,\"stages\":"
+                                                        "[" COMMAND("x", "read -r _ <$BEGUN; exit "
+                                                                         "3") "," COMMAND("y",
+                                                                                          "trap '' "
+                                                                                          "TERM; "
+                                                                                          "exec "
+                                                                                          "8<$FIFO;"
+                                                                                          " echo "
+                                                                                          ">$BEGUN;"
+                                                                                          " "
+                                                                                          "read -r "
+                                                                                          "_ <&8; "
+                                                                                          "true") "]}]}");
+    live_start(l, &(corch_options){.pipeline = "p",
+                                   .on_failure = CORCH_FAIL_FAST,
+                                   .timeout_ms = LONG_MAX,
+                                   .cancel_grace_ms = LONG_MAX});
+    live_ends(l, "failed");
+    assert_string_equal(l->result->status_detail, "subpipeline:q:failed");
+    assert_string_equal(text_of(live_stage(l, 2), "summary"), "Terminated with signal SIGTERM");
+    unsetenv("BEGUN");
+}
+
 static void test_corch_parallel__seldom_writes_the_manifest_of_a_thousand_stages(void **state)
 {
     struct live *l = *state;
@@ -75,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LIVE_TEST(test_corch_parallel__kills_who_ignores_the_end_of_its_time),
         LIVE_TEST(test_corch_parallel__kills_victims_who_ignore_a_failure),
+        LIVE_TEST(test_corch_parallel__ends_what_is_around_a_failing_subpipeline_at_once),
         LIVE_TEST(test_corch_parallel__seldom_writes_the_manifest_of_a_thousand_stages),
         LIVE_TEST(test_corch_parallel__has_no_limits_where_none_are_asked_for),
     };
