@@ -55,9 +55,10 @@ void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, boo
 {
     const struct stage *stage = &r->pipeline->stages[m->index];
     bool ok = m->event == STAGE_EV_SUCCEED, ending = cancel_level(&r->cancel) != CANCEL_NONE;
+    bool asked = ending && cancel_reason(&r->cancel) == CANCEL_ASKED;
+    m->follows = ending && !asked && !itself;
     if (!ok) /* what was cut short is not excused: it is to run again, as a command is */
-        m->event = stage->optional && !ending ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    m->follows = ending && cancel_reason(&r->cancel) != CANCEL_ASKED && !itself;
+        m->event = stage->optional && !asked && !m->follows ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
     bool failed = m->event == STAGE_EV_FAIL, follows = m->follows;
     graph_ended(&r->graph, m->index, !failed);
     engine_push(g, m);

@@ -57,7 +57,9 @@ struct round {
     struct plan_pipeline plans[PIPELINES];
     unsigned pools[POOLS];
     corch_options options;
-    bool disturbed; /* something ended commands from outside */
+    bool cancelled;     /* somewhere in the middle */
+    unsigned cancel_us; /* or a little later */
+    bool disturbed;     /* something ended commands from outside */
     struct seen runs[RUNS];
     size_t n_runs;
     struct line lines[LINES];
@@ -181,6 +183,8 @@ static void make_round(struct round *r)
                                  .jobs = jobs[draw(r, 7)],
                                  .on_failure = (corch_policy)draw(r, 3),
                                  .timeout_ms = draw(r, 10) == 0 ? 1 + (long)draw(r, 60) : 0};
+    r->cancelled = draw(r, 8) == 0;
+    r->cancel_us = draw(r, 60000);
 }
 
 /* ---- what was seen ---- */
@@ -369,7 +373,7 @@ static void check_status(const struct round *r, size_t run, bool failed, bool al
     if (is(status, "succeeded"))
         RULE(r, is(detail, "null"));
     if (is(status, "cancelled"))
-        RULE(r, r->disturbed && run > 0 && is(detail, "run-canceled"));
+        RULE(r, r->disturbed && (run > 0 || r->cancelled) && is(detail, "run-canceled"));
     if (is(status, "failed") && !(r->options.timeout_ms > 0 && is(detail, "run-timed-out")))
         RULE(r, failed && names_failed(r, run, detail));
 }
@@ -469,7 +473,7 @@ static void find_disturbance(struct round *r)
             r->disturbed |=
                 r->options.on_failure == CORCH_FAIL_FAST && is(state_of(r, run, i), "failed");
         const char *status = text_of(r->runs[run].manifest, "status");
-        r->disturbed |= r->options.timeout_ms > 0 && !is(status, "succeeded");
+        r->disturbed |= (r->options.timeout_ms > 0 || r->cancelled) && !is(status, "succeeded");
     }
 }
 
@@ -483,6 +487,10 @@ static void forget_runs(struct round *r)
 static void run_once(struct round *r, struct live *l)
 {
     live_start(l, &r->options);
+    if (r->cancelled) {
+        usleep(r->cancel_us);
+        corch_run_cancel(l->run, r->cancel_us % 4 == 0);
+    }
     corch_run_wait(l->run);
     see_runs(r, l->run);
     see_lines(r, live_path(l, "trace"));
@@ -504,8 +512,8 @@ static void check_resume(struct round *r, struct live *l)
     forget_runs(r);
     r->options =
         (corch_options){.resume = id, .on_failure = CORCH_KEEP_GOING, .jobs = r->options.jobs};
+    r->cancelled = r->disturbed = false;
     run_once(r, l);
-    r->disturbed = false;
     for (size_t i = 0; i < r->plans[0].n; i++) {
         RULE(r, !done[i] || (is_done(r, 0, i) && r->runs[0].starts[i] == starts[i]));
         check_order(r, 0, i, true);
