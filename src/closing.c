@@ -6,17 +6,26 @@
 #include "engine_state.h"
 #include "epilogue.h"
 
-/* A stage that may not has failed. `follows`: as an effect of another that has. */
+/* The run that fails as well when `r` does, or NULL. */
+static struct live_run *dragged_along(const struct live_run *r)
+{
+    return r->parent && !r->parent->pipeline->stages[r->parent_index].optional ? r->parent : NULL;
+}
+
+/* A stage that may not has failed. `follows`: as an effect of another that has. What the runs around
+ * it do is of no use any more either, long before the subpipeline is over. */
 static void note_failure(struct engine *g, struct live_run *r, bool follows)
 {
     r->failed = true;
     if (follows)
         return;
     r->failed_itself = true;
-    if (g->limits.fail_fast)
-        engine_raise(g, &r->cancel, CANCEL_TERM, CANCEL_FAILED);
-    else if (!g->limits.keep_going)
-        cancel_halt(&r->cancel); /* what is queued already does not start */
+    for (; r && !g->limits.keep_going; r = dragged_along(r)) {
+        if (g->limits.fail_fast)
+            engine_raise(g, &r->cancel, CANCEL_TERM, CANCEL_FAILED);
+        else
+            cancel_halt(&r->cancel); /* what is queued already does not start */
+    }
 }
 
 void closing_task(struct engine *g, struct task *t)
@@ -42,13 +51,14 @@ void closing_task(struct engine *g, struct task *t)
 }
 
 /* Records that a stage of `r`, a subpipeline, is over. */
-void closing_stage(struct engine *g, struct live_run *r, struct mutation *m)
+void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, bool itself)
 {
     const struct stage *stage = &r->pipeline->stages[m->index];
     bool ok = m->event == STAGE_EV_SUCCEED, ending = cancel_level(&r->cancel) != CANCEL_NONE;
+    bool asked = ending && cancel_reason(&r->cancel) == CANCEL_ASKED;
+    m->follows = ending && !asked && !itself;
     if (!ok) /* what was cut short is not excused: it is to run again, as a command is */
-        m->event = stage->optional && !ending ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
-    m->follows = ending && cancel_reason(&r->cancel) != CANCEL_ASKED;
+        m->event = stage->optional && !asked && !m->follows ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
     bool failed = m->event == STAGE_EV_FAIL, follows = m->follows;
     graph_ended(&r->graph, m->index, !failed);
     engine_push(g, m);
@@ -124,7 +134,7 @@ static void end_in_parent(struct engine *g, struct live_run *child, char *review
         m->status_detail = text_join("subpipeline:", stage->pipeline, ":failed");
         m->run_summary_line = text_join("Sub-pipeline '", stage->pipeline, "' failed.");
     }
-    closing_stage(g, child->parent, m);
+    closing_stage(g, child->parent, m, child->failed_itself);
 }
 
 static void end_run(struct engine *g, struct live_run *r)

@@ -108,9 +108,11 @@ static void *drive(void *arg)
     return NULL;
 }
 
+/* Longer than anybody waits, and short enough to be added to a time. */
 static long long or_default(long value, long long fallback)
 {
-    return value > 0 ? value : fallback;
+    const long long most = TIMEOUT_MAX_SECONDS * 1000LL;
+    return value > most ? most : value > 0 ? value : fallback;
 }
 
 static int begin(corch_run *r, const corch_config *config, const corch_options *options,
@@ -130,7 +132,7 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
                                                     : (int)options->jobs,
         .keep_going = options->on_failure == CORCH_KEEP_GOING,
         .fail_fast = options->on_failure == CORCH_FAIL_FAST,
-        .timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 0,
+        .timeout_ms = or_default(options->timeout_ms, 0),
         .chunk_pool = options->chunk_pool && options->chunk_pool < CHUNK_POOL ? options->chunk_pool
                                                                               : CHUNK_POOL,
         .cancel_grace_ms = or_default(options->cancel_grace_ms, CANCEL_GRACE_MS),

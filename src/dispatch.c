@@ -64,7 +64,7 @@ static void subpipeline_error(struct engine *g, struct live_run *r, size_t index
     m->summary = text_join("Sub-pipeline error: ", why, "");
     m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
     m->status_detail = text_join("subpipeline:", r->pipeline->stages[index].pipeline, ":error");
-    closing_stage(g, r, m);
+    closing_stage(g, r, m, false);
 }
 
 static void start_subpipeline(struct engine *g, struct live_run *r, size_t index)

@@ -60,6 +60,15 @@ static char *error_document(const struct job *job, const struct outcome *o, int6
     return rc == 0 ? buf_detach(&text) : NULL;
 }
 
+/* What of the command was captured, in whichever attempt. */
+static void set_handle(struct mutation *m, const struct attempts *a)
+{
+    memcpy(m->handle_id, a->handle_id, sizeof a->handle_id);
+    memcpy(m->correlation_id, a->correlation_id, sizeof a->correlation_id);
+    m->frames = a->sequence + 2; /* begin and end */
+    m->handle_ms = a->begin_ms;
+}
+
 void ending_executed(struct mutation *m, struct job *job, const struct outcome *o)
 {
     const struct stage *stage = job->stage;
@@ -73,10 +82,7 @@ void ending_executed(struct mutation *m, struct job *job, const struct outcome *
     if (m->event == STAGE_EV_FAIL)
         m->error_text = error_document(job, o, m->now_ms);
     set_run_effect(m, job, o);
-    memcpy(m->handle_id, job->attempts.handle_id, sizeof job->attempts.handle_id);
-    memcpy(m->correlation_id, job->attempts.correlation_id, sizeof job->attempts.correlation_id);
-    m->frames = job->attempts.sequence + 2; /* begin and end */
-    m->handle_ms = job->attempts.begin_ms;
+    set_handle(m, &job->attempts);
 }
 
 void ending_unstarted(struct mutation *m, struct job *job, char *why)
@@ -85,6 +91,8 @@ void ending_unstarted(struct mutation *m, struct job *job, char *why)
     m->event = STAGE_EV_FAIL;
     m->summary = why;
     set_run_effect(m, job, NULL);
+    if (job->attempts.executed)
+        set_handle(m, &job->attempts);
 }
 
 static void add_time(struct buf *b, const char *key, int64_t ms)

@@ -70,7 +70,8 @@ void dispatch_end_of(struct engine *g, struct task *t); /* has the end that is r
 
 /* closing.c */
 void closing_task(struct engine *g, struct task *t); /* takes a completion into account, frees it */
-void closing_stage(struct engine *g, struct live_run *r, struct mutation *m); /* a subpipeline */
+/* A subpipeline. `itself`: if it failed, then not as an effect of something outside of it. */
+void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, bool itself);
 bool closing_next_run(struct engine *g); /* ends a run that is over; false: there is none */
 
 #endif

@@ -208,6 +208,7 @@ static void capture(struct execution *x, struct proc *p, struct capture *c)
     };
     memcpy(c->context.correlation_id, job->attempts.correlation_id,
            sizeof job->attempts.correlation_id);
+    job->attempts.executed = true;
     capture_run(c);
     job->attempts.sequence = c->context.sequence;
 }

@@ -128,6 +128,19 @@ a_subpipeline_fails_its_run() {
     forget
 }
 
+# That is known before the rest of the subpipeline is over.
+a_run_that_will_fail_starts_nothing_new() {
+    local error='.runs/0101/cli/*/errors/01-x.json'
+    config "$(parallel p 3 "$(subpipeline_stage s q)" \
+        "$(command_stage b "until ls $error; do sleep 0.01; done; touch b_done" "$limit")" "$(command_stage c true "$(needs b)")")" \
+        "$(parallel q 2 "$(command_stage x "exit 3")" "$(command_stage y "until test -e b_done; do sleep 0.01; done; sleep 0.1" "$limit")")"
+    run start p
+    expect_end 1 failed subpipeline:q:failed "failed succeeded pending"
+    expect_value "$(child_of s)/manifest.json" 'd["status_detail"], " ".join(c["status"] for c in d["commands"])' "('stage:x:failed', 'failed succeeded')"
+    rm b_done
+    forget
+}
+
 # Its failure is excused: whoever needs it goes on, and nobody is ended.
 an_optional_subpipeline_fails_nothing() {
     local option
@@ -256,6 +269,7 @@ fail_fast_leaves_a_success
 keep_going_runs_what_it_can
 the_first_failure_in_time_is_named
 a_subpipeline_fails_its_run
+a_run_that_will_fail_starts_nothing_new
 an_optional_subpipeline_fails_nothing
 a_run_of_victims_is_cancelled
 excuses_are_no_reasons

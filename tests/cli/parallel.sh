@@ -40,7 +40,7 @@ a_diamond_meets_in_the_middle() {
     forget
 }
 
-# meeting FIFO-NUMBER…: COUNT stages which meet us at two fifos, and go on when we say so.
+# meeting COUNT JOBS: a pipeline of so many stages which meet us at two fifos, and go on when we say so.
 meeting() {
     local stages=() i
     for ((i = 1; i <= $1; i++)); do
@@ -76,6 +76,29 @@ all_jobs_are_used_and_no_more() {
     done
     exec 8<&- 9<&-
     rm arrived go
+}
+
+# Two at once for the run, though its subpipeline alone might have eight, and there are workers for them.
+subpipelines_stay_within_their_parents_jobs() {
+    local pid i inner
+    mkfifo arrived go
+    exec 8<>arrived 9<>go
+    inner=$(meeting 8 8)
+    config "$(parallel top 2 "$(subpipeline_stage s p)" "$(subpipeline_stage t p)")" "$inner"
+    : >stderr
+    "$program" start top >stdout 2>stderr &
+    pid=$!
+    expect_arrivals 2
+    for ((i = 0; i < 14; i++)); do
+        echo >&9
+        expect_arrivals 1
+    done
+    printf '\n\n' >&9
+    wait "$pid" || fail "16 stages of two subpipelines, 2 at once"
+    [ "$(most_at_once trace)" -eq 2 ] || fail "not 2 at once, but $(most_at_once trace)"
+    exec 8<&- 9<&-
+    rm arrived go
+    forget
 }
 
 # A folder can be made by one at a time only.
@@ -308,6 +331,7 @@ resume_runs_what_is_missing() {
 
 a_diamond_meets_in_the_middle
 all_jobs_are_used_and_no_more
+subpipelines_stay_within_their_parents_jobs
 pools_are_kept
 pools_are_for_the_whole_run
 one_job_keeps_the_order

@@ -93,6 +93,17 @@ a_missing_folder_may_come() {
     forget
 }
 
+# What the first attempt printed stays known if there is no second.
+a_missing_folder_hides_no_attempt() {
+    mkdir gone
+    config "$(pipeline p "$(command_stage a 'echo attempt; rmdir ../gone; exit 3' '"cwd":"gone","retries":1,"retryDelayMs":0')")"
+    run start p
+    expect_end 1 failed stage:a:error failed
+    expect_value "$folder/manifest.json" '[h["frame_count"] for h in d["handles"]], d["privacy"]["totals"]["total_frames"]' "([3], 3)"
+    [ "$(grep -c '"type":"command:end"' "$folder/commands/01-a.ndjson")" -eq 1 ] || fail "it has not one end"
+    forget
+}
+
 one_job_keeps_the_order() {
     config "$(parallel p 1 "$(command_stage a 'echo a >>trace; test $(wc -l <trace) -ge 3' '"retries":5,"retryDelayMs":2')" \
         "$(command_stage b 'echo b >>trace')" "$(command_stage c 'echo c >>trace')")"
@@ -115,6 +126,21 @@ waiting_holds_nothing() {
     expect_value "$folder/manifest.json" 'd["commands"][0]["exit_code"], d["commands"][0]["summary"]' "(1, 'Exited with code 1')"
     [ "$(grep -c '"type":"command:end"' "$folder/commands/01-a.ndjson")" -eq 1 ] || fail "it has not one end"
     rm there back
+    forget
+}
+
+# Also of those whose delay is over: their place may have been taken meanwhile.
+a_further_attempt_waits_for_its_pool() {
+    local stages=() i
+    for ((i = 1; i <= 12; i++)); do
+        stages+=("$(command_stage "a$i" "mkdir lock || touch clash; sleep 0.01; rmdir lock; echo x >>count.$i; test \$(wc -l <count.$i) -ge 3" \
+            '"retries":2,"retryDelayMs":1,"pool":"db"')")
+    done
+    printf '{"pools":{"db":1},"pipelines":[%s]}' "$(parallel p 8 "${stages[@]}")" >codex.orchestrator.json
+    run start p
+    expect_code 0 "12 stages which succeed at the third attempt"
+    [ ! -e clash ] || fail "two of a pool of one at once"
+    rm count.*
     forget
 }
 
@@ -154,7 +180,9 @@ the_third_attempt_succeeds
 attempts_have_an_end
 time_is_for_each_attempt
 a_missing_folder_may_come
+a_missing_folder_hides_no_attempt
 one_job_keeps_the_order
 waiting_holds_nothing
+a_further_attempt_waits_for_its_pool
 a_signal_ends_the_wait
 waiting_needs_no_descriptors
