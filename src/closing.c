@@ -16,8 +16,9 @@ static struct live_run *dragged_along(const struct live_run *r)
  * it do is of no use any more either, long before the subpipeline is over. */
 static void note_failure(struct engine *g, struct live_run *r, bool follows)
 {
+    bool asked = cancel_level(&r->cancel) != CANCEL_NONE && cancel_reason(&r->cancel) == CANCEL_ASKED;
     r->failed = true;
-    if (follows)
+    if (follows || asked) /* somebody wants the run to end: that is why it does */
         return;
     r->failed_itself = true;
     for (; r && !g->limits.keep_going; r = dragged_along(r)) {
