@@ -14,14 +14,14 @@ static void test_corch_parallel__kills_who_ignores_the_end_of_its_time(void **st
 {
     struct live *l = *state;
     int fifo = live_open_fifo(l);
-    live_config(l, PARALLEL(WITH_TIME("a", "0.3",
+    live_config(l, PARALLEL(WITH_TIME("a", "1.5",
                                       HOLDING("exec $M ignore-term")) "," COMMAND("b", "true")));
     live_start(l, &(corch_options){.pipeline = "p", .cancel_grace_ms = 20});
     live_ends(l, "failed");
     live_assert_all_dead(fifo);
     assert_string_equal(l->result->status_detail, "stage:a:timed-out");
     assert_int_equal(json_get_int(live_stage(l, 1), "exit_code", -1), 124);
-    assert_string_equal(text_of(live_stage(l, 1), "summary"), "Timed out after 0.3 s");
+    assert_string_equal(text_of(live_stage(l, 1), "summary"), "Timed out after 1.5 s");
     live_assert_stage(l, 2, "succeeded");
 }
 

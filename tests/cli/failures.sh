@@ -75,7 +75,7 @@ keep_going_runs_what_it_can() {
     for jobs in 1 3; do
         config "$(parallel p "$jobs" "$(command_stage a 'exit 3')" "$(command_stage b true "$(needs a)")" \
             "$(command_stage c true)" "$(command_stage d true "$(needs c)")" \
-            "$(command_stage e true "$(needs b d)")" "$(command_stage f 'exit 4' "$(needs d)")" \
+            "$(command_stage e true "$(needs b d)")" "$(command_stage f "$(after_failure_of 01-a); exit 4" "$(needs d),$limit")" \
             "$(subpipeline_stage gone nowhere "\"optional\":true,$(needs c)")" \
             "$(command_stage g true "$(needs gone)")" "$(subpipeline_stage s q "$(needs a)")" \
             "$(command_stage h true "$(needs s)")")" "$(pipeline q "$(command_stage x true)")"
@@ -224,12 +224,12 @@ a_run_has_its_time() {
         "$(command_stage c false '"retries":3,"retryDelayMs":3600000')" \
         "$(subpipeline_stage s q '"optional":true')" "$(command_stage d true "$(needs a)")")" \
         "$(pipeline q "$(command_stage x "$lasting")" "$(command_stage y true)")"
-    run start --timeout 3 p
+    run start --timeout 5 p
     expect_end 1 failed run-timed-out "failed failed failed failed pending"
     expect_timeout 1 a "Timed out"
     expect_timeout 2 b "Timed out"
     expect_value "$(child_of s)/manifest.json" 'd["status"], d["status_detail"]' "('failed', 'run-timed-out')"
-    expect_value "$folder/manifest.json" 'd["summary"].splitlines()[0]' "The run timed out after 3 s."
+    expect_value "$folder/manifest.json" 'd["summary"].splitlines()[0]' "The run timed out after 5 s."
     forget
     config "$(pipeline p "$(command_stage a true)")"
     run start --timeout 120 p
@@ -240,7 +240,7 @@ a_run_has_its_time() {
 # A failure that came before the end of the time remains what the run names.
 time_runs_out_after_a_failure() {
     config "$(parallel p 2 "$(command_stage a 'exit 3')" "$(command_stage b "$lasting")")"
-    run start --timeout 3 p
+    run start --timeout 4 p
     expect_end 1 failed stage:a:failed "failed failed"
     forget
 }
