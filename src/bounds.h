@@ -57,6 +57,11 @@
 #define NAP_MIN_NS ((long long)200 * 1000)
 #define NAP_MAX_NS ((long long)1000 * 1000)
 
+/* From a command's start to the first look at its pipes, unless it exits before: one that does little
+ * is over by then, and we have slept once instead of three times. What it prints is held up by less
+ * than CHUNK_AGE_NS anyway. */
+#define FIRST_NAP_NS ((long long)2 * 1000 * 1000)
+
 /* How long output is awaited after a command's exit while somebody else holds its pipes. */
 #define DRAIN_GRACE_MS 2000
 

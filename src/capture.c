@@ -222,7 +222,7 @@ void capture_run(struct capture *c)
     c->level = CANCEL_NONE;
     c->kill_ns = c->drain_ns = WAKE_FOREVER;
     c->nap_ns = NAP_MIN_NS;
-    c->nap_until_ns = 0;
+    c->nap_until_ns = clock_mono_ns() + FIRST_NAP_NS;
     c->since_nap = 0;
     c->tell_ns = clock_mono_ns() + TELL_NS;
     while (!c->exited || pipes_open(c)) {

@@ -83,8 +83,10 @@ static int read_all(int fd, struct buf *text)
     for (;;) {
         char *to = buf_room(text, READ_BLOCK);
         ssize_t n = to ? read(fd, to, READ_BLOCK) : -1;
-        if (n == 0)
+        if (n == 0) {
+            text->data[text->len] = '\0';
             return 0;
+        }
         if (n < 0 && (!to || errno != EINTR))
             return -1;
         text->len += n > 0 ? (size_t)n : 0;
