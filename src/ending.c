@@ -135,7 +135,7 @@ void ending_assign(struct mutation *m, const struct job *job, unsigned worker, i
     buf_addf(&b, "{\"instance_id\":\"worker-%u\",\"capability\":", worker);
     ndjson_addstr(&b, job->stage->id);
     buf_addf(&b, ",\"status\":\"%s\",", ok ? "succeeded" : "failed");
-    add_time(&b, "assigned_at", job->assigned_ms);
+    add_time(&b, "assigned_at", job->attempts.assigned_ms);
     add_time(&b, "completed_at", m->now_ms);
     buf_addstr(&b, "\"metadata\":{\"weight\":1,\"maxConcurrency\":1},\"attempts\":[");
     buf_add(&attempts, job->attempts.printed.data, job->attempts.printed.len);

@@ -49,8 +49,9 @@ static void set_lines(struct mutation *m, struct buf *lines)
     m->lines = buf_detach(lines);
 }
 
-static void begin_first(struct attempts *a)
+static void begin_first(struct attempts *a, int64_t assigned_ms)
 {
+    a->assigned_ms = assigned_ms;
     id_uuid(a->handle_id);
     id_uuid(a->correlation_id);
     id_uuid(a->session_id);
@@ -63,7 +64,7 @@ static void init_execution(struct execution *x, struct worker *w, struct job *jo
     const struct stage *stage = job->stage;
     struct attempts *a = &job->attempts;
     if (a->number++ == 0)
-        begin_first(a);
+        begin_first(a, job->assigned_ms);
     x->worker = w;
     x->job = job;
     x->events = (struct event_context){

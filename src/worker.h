@@ -30,7 +30,7 @@ struct attempts {
     char handle_id[ID_UUID_LEN + 1], correlation_id[ID_UUID_LEN + 1], session_id[ID_UUID_LEN + 1];
     uint64_t sequence; /* of its last chunk line */
     bool executed;     /* one of them was */
-    int64_t begin_ms, begin_ns; /* of the first one */
+    int64_t assigned_ms, begin_ms, begin_ns; /* of the first one */
     struct buf printed; /* those that failed and were followed by another, for the manifest */
 };
 
