@@ -14,19 +14,11 @@
 /* `id` is taken over. */
 static int fill_stage(struct stage *s, const char *command, char *id, const char *cwd)
 {
-    *s = (struct stage){.kind = STAGE_COMMAND,
-                        .plan = {.runnable = FLAG_UNSET,
-                                 .default_target = FLAG_UNSET,
-                                 .plan_requiresCloud = FLAG_UNSET,
-                                 .plan_requires_cloud = FLAG_UNSET,
-                                 .stage_requires_cloud = FLAG_UNSET,
-                                 .stage_requiresCloud = FLAG_UNSET},
-                        .id = id,
-                        .title = cut_text(command, strlen(command), BATCH_TITLE_UNITS, NULL),
-                        .command = strdup(command),
-                        .cwd = cwd ? strdup(cwd) : NULL,
-                        .session_reuse = FLAG_UNSET,
-                        .pool_index = STAGE_NO_POOL};
+    stage_init(s);
+    s->id = id;
+    s->title = cut_text(command, strlen(command), BATCH_TITLE_UNITS, NULL);
+    s->command = strdup(command);
+    s->cwd = cwd ? strdup(cwd) : NULL;
     return s->id && s->title && s->command && (!cwd || s->cwd) ? 0 : -1;
 }
 

@@ -31,6 +31,19 @@ void strings_free(char **list)
     free(list);
 }
 
+void stage_init(struct stage *s)
+{
+    *s = (struct stage){.kind = STAGE_COMMAND,
+                        .plan = {.runnable = FLAG_UNSET,
+                                 .default_target = FLAG_UNSET,
+                                 .plan_requiresCloud = FLAG_UNSET,
+                                 .plan_requires_cloud = FLAG_UNSET,
+                                 .stage_requires_cloud = FLAG_UNSET,
+                                 .stage_requiresCloud = FLAG_UNSET},
+                        .session_reuse = FLAG_UNSET,
+                        .pool_index = STAGE_NO_POOL};
+}
+
 void stage_release(struct stage *s)
 {
     char *const texts[] = {s->id,

@@ -16,6 +16,9 @@ int stage_read_kind(struct reader *r, const cJSON *entry, enum entry_kind *out);
 int stage_read(struct reader *r, cJSON *entry, enum entry_kind kind, struct stage *s);
 void stage_release(struct stage *s);
 
+/* A command that no configuration has: nothing is asked for. */
+void stage_init(struct stage *s);
+
 void strings_free(char **list); /* NULL or NULL-terminated, with all its strings */
 
 #endif

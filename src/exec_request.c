@@ -58,18 +58,10 @@ static int fill_request(struct exec_request *x, const char *const *argv, const c
                                     .n_stages = 1,
                                     .guardrails_required = FLAG_FALSE,
                                     .jobs = JOBS_UNSET};
-    *s = (struct stage){.kind = STAGE_COMMAND,
-                        .id = strdup("exec"),
-                        .plan = {.runnable = FLAG_UNSET,
-                                 .default_target = FLAG_UNSET,
-                                 .plan_requiresCloud = FLAG_UNSET,
-                                 .plan_requires_cloud = FLAG_UNSET,
-                                 .stage_requires_cloud = FLAG_UNSET,
-                                 .stage_requiresCloud = FLAG_UNSET},
-                        .command = quote_words(argv),
-                        .cwd = cwd ? strdup(cwd) : NULL,
-                        .session_reuse = FLAG_UNSET,
-                        .pool_index = STAGE_NO_POOL};
+    stage_init(s);
+    s->id = strdup("exec");
+    s->command = quote_words(argv);
+    s->cwd = cwd ? strdup(cwd) : NULL;
     s->title = s->command ? text_join("Execute ", s->command, "") : NULL;
     x->argv = copy_words(argv);
     return x->pipeline.id && x->pipeline.title && s->id && s->title && x->argv && (!cwd || s->cwd)
