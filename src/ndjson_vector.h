@@ -208,18 +208,15 @@ static inline FAST vec find_leads(vec v, const char *in, struct owned *now)
     return whole;
 }
 
-/* A block of anything: symbols first, then words, without a branch for each byte. */
-static inline FAST size_t put_anything(char *out, const char *in, struct owned *before)
+/* The symbols of a block, for put_words; returns whether they are its bytes, which are valid. */
+static inline FAST bool find_symbols(vec v, const char *in, struct owned *before, char *symbols)
 {
     struct owned now;
-    vec v = load(in), whole = find_leads(v, in, &now), owned = owned_bytes(&now, before);
+    vec whole = find_leads(v, in, &now), owned = owned_bytes(&now, before);
     vec bad = (vec)(v >= 0x80) & ~whole & (vec)(owned == 0), gone = (vec)(owned == OWNED);
     *before = now;
-    if (mask(bad | gone) == 0)
-        return put_text(out, in, v);
-    char symbols[WIDTH];
     store(symbols, ((v | bad) & ~gone) | (gone & NDJSON_NOTHING));
-    return put_words(out, symbols, WIDTH);
+    return mask(bad | gone) == 0;
 }
 
 /* The rest of a character whose lead was in the last block; returns how many bytes of input. */
@@ -236,12 +233,24 @@ static inline FAST size_t put_rest(char *out, size_t *o, const char *in, const s
     return i;
 }
 
+/* Symbols are gathered, then written: the processor waits if they are read back at once. */
 static FAST size_t escape_lossy(char *out, const char *in, size_t n)
 {
-    size_t i = 0, o = 0;
+    char symbols[16 * WIDTH];
+    size_t i = 0, o = 0, gathered = 0;
     struct owned before = {{{0}}};
-    for (; n - i >= WIDTH + 3; i += WIDTH)
-        o += put_anything(out + o, in + i, &before);
+    for (; n - i >= WIDTH + 3; i += WIDTH) {
+        vec v = load(in + i);
+        bool valid = find_symbols(v, in + i, &before, symbols + gathered);
+        gathered += valid ? 0 : WIDTH;
+        if (valid || gathered == sizeof symbols) {
+            o += put_words(out + o, symbols, gathered);
+            gathered = 0;
+        }
+        if (valid)
+            o += put_text(out + o, in + i, v);
+    }
+    o += put_words(out + o, symbols, gathered);
     i += put_rest(out, &o, in + i, &before);
     return o + ndjson_scalar.escape_lossy(out + o, in + i, n - i);
 }
