@@ -65,10 +65,11 @@ size_t ndjson_unescape(char *out, const char *in, size_t n)
             break;
         if (i + 1 >= n)
             return (size_t)-1;
-        static const char letters[] = "btnfr\"\\/", bytes[] = "\b\t\n\f\r\"\\/";
-        const char *at = in[i + 1] ? strchr(letters, in[i + 1]) : NULL;
-        if (at) {
-            out[o++] = bytes[at - letters];
+        static const char bytes[256] = {['b'] = '\b', ['t'] = '\t', ['n'] = '\n',  ['f'] = '\f',
+                                        ['r'] = '\r', ['"'] = '"',  ['\\'] = '\\', ['/'] = '/'};
+        char byte = bytes[(unsigned char)in[i + 1]];
+        if (byte) {
+            out[o++] = byte;
             i += 2;
             continue;
         }
