@@ -50,7 +50,7 @@ def work_table(work, labels):
     for result in work["results"]:
         label = labels[result["program"]]
         if not result.get("rounds"):
-            notes.append(f"{label}: {result['note']}")
+            notes += [f"{label}: {result['note']}"] if result.get("note") else []
             continue
         both = [u + s for u, s in zip(values(result, "user"), values(result, "system"))]
         if result.get("note"):
@@ -117,8 +117,9 @@ def markdown(results, plots):
 METHOD = """## Method
 
 * Programs take turns on a work, round by round, and begin one further on in each round. The first
-  round is not counted: it loads files into memory and finds each program's peak memory. The original
-  is run once on works that take it tens of seconds, without an uncounted round.
+  round (the first five, with one `true`) is not counted: it loads files into memory and finds each
+  program's peak memory. One `true` has four times as many rounds as other works. The original is run
+  once on works that take it tens of seconds, without an uncounted round.
 * Before each work, what has been written so far is synced. Each run has an empty folder of its own,
   removed afterwards (at the end of the suite where there are thousands of files: ext4 is slow to create
   files after many deletions).

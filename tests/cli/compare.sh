@@ -4,12 +4,12 @@
 export ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer can't work while strace holds the process
 
 compare() {
-    timeout 120 "$python" "$SOURCE_DIR/bench/compare/run" "$@" >stdout 2>stderr || fail "compare $*"
+    timeout 280 "$python" "$SOURCE_DIR/bench/compare/run" "$@" >stdout 2>stderr || fail "compare $*"
 }
 
 command -v python3 >/dev/null || skip "there is no python3"
 mkdir tmp
-TMPDIR=$PWD/tmp compare --quick --only lines,utf8,chatty,flat --out out --offline \
+TMPDIR=$PWD/tmp compare --quick --minutes 4 --only lines,utf8,chatty,flat --out out --offline \
     --program "$program" --helper "$2" --original "$PWD/none"
 [ -z "$(ls tmp)" ] || fail "it leaves temporary files: $(ls tmp)"
 
