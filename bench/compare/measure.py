@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-STOPPED = []  # processes that could not be waited for yet: ended with the suite
+RUNNING = []  # what has not been waited for yet, and is ended with the suite
 MAY_POLL = 0.0001, 0.02  # seconds between two looks at a process's memory: at first, and at most
 
 
@@ -75,7 +75,7 @@ def start(chain):
             previous = running[-1].stdout
             if is_last:
                 out.close()
-    STOPPED.extend(running)
+    RUNNING.extend(running)
     return running
 
 
@@ -90,11 +90,10 @@ def stop(processes, number):
 
 def end_all():
     """Ends what is still running and waits for it."""
-    stop(STOPPED, signal.SIGTERM)
-    until = time.monotonic() + 8
-    for number in (0, signal.SIGKILL):
-        stop(STOPPED, number)
-        for process in STOPPED:
+    for number, seconds in ((signal.SIGTERM, 8), (signal.SIGKILL, 2)):
+        stop(RUNNING, number)
+        until = time.monotonic() + seconds
+        for process in RUNNING:
             try:
                 process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -162,7 +161,7 @@ def run(chain, seconds, memory=False):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         user, system = user + usage.ru_utime, system + usage.ru_stime
-        STOPPED.remove(process)
+        RUNNING.remove(process)
     result.update(user=user, system=system)
     if memory:
         result["peak_kib"] = peak

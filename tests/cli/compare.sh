@@ -45,3 +45,15 @@ compare --from out/results.json --doc doc/again.md
 [ -s doc/again/wall.svg ] || fail "no plots beside the document"
 expect_text doc/again.md "](again/wall.svg)"
 cmp -s doc/again/wall.svg out/wall.svg || fail "the plot is another one"
+
+# Interrupted, it leaves neither files nor processes.
+TMPDIR=$PWD/tmp "$python" "$SOURCE_DIR/bench/compare/run" --quick --only lines --rounds 1000 --out out --offline \
+    --program "$program" --helper "$2" --original "$PWD/none" >stdout 2>stderr &
+until grep -q '^compare: lines' stderr; do
+    kill -0 $! 2>/dev/null || fail "it has ended before it began"
+    sleep 0.1
+done
+kill -TERM $!
+wait $! && fail "it was interrupted and ends with 0"
+expect_text stderr "compare: ended by a signal"
+[ -z "$(ls tmp)" ] || fail "interrupted, it leaves temporary files: $(ls tmp)"
