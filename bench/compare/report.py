@@ -90,7 +90,10 @@ def markdown(results, plots):
              f"    {results['command']}", "",
              f"Made on {results['date']} with version {results['version']} on a machine of {m['processors']} processors, "
              f"{m['memory_gib']} GiB of memory, {m['system']}, on {m['file_system']}, in {results['minutes']} minutes. "
-             f"Load when it began: {m['load']}; a machine that does other things meanwhile shows in the ranges.", ""]
+             f"Load when it began: {m['load']}.", ""]
+    if float(m["load"]) > m["processors"] / 2:
+        lines += ["**The machine was busy with other things.** Wall times are too high, those of a few milliseconds and those "
+                  "that wait for the disk most of all; processor times, memory and counts say more.", ""]
     if results["quick"]:
         lines += ["**Small sizes: this only shows that the suite works. The numbers mean nothing.**", ""]
     lines += ["A number with a range is the median, and the lowest and highest of all rounds. A ratio is the median of the "
