@@ -7,7 +7,7 @@ WERROR ?= ON
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all demo test check check-clang check-asan check-tsan bench install clean deps
+.PHONY: all demo test check check-clang check-asan check-tsan bench compare install clean deps
 
 all:
 	tools/setup build
@@ -41,6 +41,11 @@ bench: all
 	tools/setup bench
 	cmake --build --preset release --target bench
 	bench/jobs build/release/codex-orchestrator
+
+# Beside tee, GNU parallel, ninja, the original and others; about 20 minutes. Renews docs/benchmarks.md.
+compare: all
+	tools/setup bench
+	bench/compare/run --doc docs/benchmarks.md
 
 install: all
 	cmake --install build/release --prefix $(PREFIX)

@@ -3,23 +3,8 @@
 # the other, in one folder. Skipped without Node 20, npm or their registry.
 . "$(dirname "$0")/../cli/common" "$@"
 export MCP_RUNNER_TASK_ID=0042-demo
-package=@kbediako/codex-orchestrator@0.2.1
 kept=$BINARY_DIR/interop
 original=$kept/node_modules/.bin/codex-orchestrator
-
-# Fetched once per build folder; whole or not at all.
-fetch() {
-    local new
-    [ -x "$original" ] && return
-    new=$(mktemp -d "$BINARY_DIR/interop.XXXXXX") || fail "no folder for the original"
-    if ! timeout 300 npm install --prefix "$new" --ignore-scripts --no-audit --no-fund \
-        --fetch-retries=0 --fetch-timeout=60000 "$package" >npm.log 2>&1; then
-        rm -rf "$new"
-        skip "can't fetch $package: $(grep -m1 'code E' npm.log || tail -n 1 npm.log)"
-    fi
-    rm -rf "$kept"
-    mv "$new" "$kept"
-}
 
 # Runs the original; exit code and output as with `run`.
 run_original() {
@@ -151,9 +136,7 @@ for line in open(sys.argv[1], encoding="utf-8"):
     expect_value "out/$task/runs.json" '[r["build"]["success"] for r in d["runs"]]' "[True, True, True, True]"
 }
 
-command -v npm >/dev/null && command -v node >/dev/null || skip "there is no node and npm"
-node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || skip "node is older than 20"
-fetch
+why=$("$SOURCE_DIR/tests/interop/fetch" "$kept") || skip "$why"
 mkdir home
 the_original_reads_our_runs
 the_original_resumes_our_run
