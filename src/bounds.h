@@ -8,10 +8,14 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Bytes asked of F_SETPIPE_SZ: too low wakes us for every write of a chatty command, too high is
  * refused without privilege (/proc/sys/fs/pipe-max-size) and then the kernel's default stays. */
 #define PIPE_BYTES ((size_t)1024 * 1024)
+
+/* Bytes found in a pipe at once from which on it is to hold more: a pipe has 64 KiB at first. */
+#define CHATTY_BYTES ((ssize_t)16 * 1024)
 
 /* Bytes of output that make one chunk: too low costs a line of framing and a hand-over each,
  * too high leaves the cache. */

@@ -118,6 +118,10 @@ static bool read_once(struct capture *c, int i)
     }
     if (n > 0)
         c->since_nap += (size_t)n;
+    if (n >= CHATTY_BYTES && !c->wide[i]) {
+        proc_widen(c->proc, i);
+        c->wide[i] = true;
+    }
     return whole;
 }
 
@@ -218,7 +222,7 @@ static int64_t tell_persister(struct capture *c, int64_t now)
 
 void capture_run(struct capture *c)
 {
-    c->left_open = c->exited = c->timed_out = false;
+    c->left_open = c->exited = c->timed_out = c->wide[0] = c->wide[1] = false;
     c->level = CANCEL_NONE;
     c->kill_ns = c->drain_ns = WAKE_FOREVER;
     c->nap_ns = NAP_MIN_NS;

@@ -20,7 +20,6 @@ static int open_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
-    fcntl(ends[1], F_SETPIPE_SZ, (int)PIPE_BYTES); /* best effort: the default works too */
     return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
@@ -136,6 +135,11 @@ void proc_reap(struct proc *p, int *exit_code, int *signal)
     fd_close(&p->pidfd);
     *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     *signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+void proc_widen(const struct proc *p, int stream)
+{
+    fcntl(p->out[stream], F_SETPIPE_SZ, (int)PIPE_BYTES); /* best effort: the default works too */
 }
 
 void proc_close(struct proc *p, int stream)

@@ -27,6 +27,10 @@ void proc_signal(const struct proc *p, int signal);
  * a signal ended it; then `*signal` is its number, else 0. */
 void proc_reap(struct proc *p, int *exit_code, int *signal);
 
+/* Has the stream's pipe hold PIPE_BYTES, if that is allowed. Most commands print next to nothing, and
+ * the room for so much costs more than they do. */
+void proc_widen(const struct proc *p, int stream);
+
 void proc_close(struct proc *p, int stream); /* 0: stdout, 1: stderr; again: nothing */
 
 /* "SIGKILL" for 9; "SIG42" for what has no name. Returns `out`. */
