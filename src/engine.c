@@ -15,8 +15,7 @@
 
 void engine_push(struct engine *g, struct mutation *m)
 {
-    struct record r = {.journal = m->journal, .kind = RECORD_MUTATION, .as.mutation = m};
-    r.index = (uint32_t)m->index;
+    struct record r = outbox_mutation(m);
     outbox_push_wait(g->outbox, &r);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "journal.h"
 #include "tsan.h"
 
 CK_RING_PROTOTYPE(record, record)
@@ -54,12 +55,21 @@ bool outbox_push(struct outbox *o, const struct record *r)
     return true;
 }
 
+struct record outbox_mutation(struct mutation *m)
+{
+    return (struct record){.journal = m->journal,
+                           .kind = RECORD_MUTATION,
+                           .index = (uint32_t)m->index,
+                           .as.mutation = m};
+}
+
 void outbox_push_wait(struct outbox *o, const struct record *r)
 {
     for (;;) {
         uint32_t seen = wake_snapshot(&o->room);
         if (outbox_push(o, r))
             return;
+        wake_signal(o->persister); /* it may sleep over what was pushed quietly */
         wake_wait(&o->room, seen, WAKE_FOREVER);
     }
 }

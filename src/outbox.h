@@ -66,6 +66,9 @@ bool outbox_push(struct outbox *o, const struct record *r);
 /* The same without waking it: the record is taken with the next one, or once somebody signals. */
 bool outbox_push_quietly(struct outbox *o, const struct record *r);
 
+/* The record that hands a mutation over. */
+struct record outbox_mutation(struct mutation *m);
+
 /* Producer: pushes, sleeping while the ring is full. */
 void outbox_push_wait(struct outbox *o, const struct record *r);
 

@@ -27,8 +27,7 @@ struct execution {
 
 static void push_mutation(struct outbox *outbox, struct mutation *m)
 {
-    struct record r = {.journal = m->journal, .kind = RECORD_MUTATION, .as.mutation = m};
-    r.index = (uint32_t)m->index;
+    struct record r = outbox_mutation(m);
     outbox_push_wait(outbox, &r);
 }
 
@@ -36,8 +35,7 @@ static void push_mutation(struct outbox *outbox, struct mutation *m)
  * persister for both; capture_run sees to the others. */
 static void push_quietly(struct outbox *outbox, struct mutation *m)
 {
-    struct record r = {.journal = m->journal, .kind = RECORD_MUTATION, .as.mutation = m};
-    r.index = (uint32_t)m->index;
+    struct record r = outbox_mutation(m);
     if (!outbox_push_quietly(outbox, &r))
         outbox_push_wait(outbox, &r);
 }
@@ -132,12 +130,11 @@ static int record_start(struct execution *x)
         mutation_free(m);
         return ENOMEM;
     }
-    if (waits)
-        sem_init(&x->recorded, 0, 0);
     if (!waits) {
         push_quietly(x->worker->outbox, m);
         return 0;
     }
+    sem_init(&x->recorded, 0, 0);
     push_mutation(x->worker->outbox, m);
     while (sem_wait(&x->recorded) != 0)
         continue;
@@ -282,7 +279,8 @@ static void conclude(struct execution *x, struct mutation *m, struct buf *lines,
                      struct event_end end)
 {
     const struct job *job = x->job;
-    bool again = x->record_error == 0 && m->event != STAGE_EV_SUCCEED && job->attempts.number <= job->stage->retries &&
+    bool again = x->record_error == 0 && m->event != STAGE_EV_SUCCEED &&
+                 job->attempts.number <= job->stage->retries &&
                  cancel_level(job->cancel) == CANCEL_NONE;
     if (again && record_retry(x, m, lines, end))
         return;
