@@ -37,6 +37,16 @@ enum cancel_reason cancel_reason(const struct cancel *c)
     return (enum cancel_reason)atomic_load(&c->reason);
 }
 
+bool cancel_asked(const struct cancel *c)
+{
+    return cancel_level(c) != CANCEL_NONE && cancel_reason(c) == CANCEL_ASKED;
+}
+
+bool cancel_follows(const struct cancel *c)
+{
+    return cancel_level(c) != CANCEL_NONE && cancel_reason(c) != CANCEL_ASKED;
+}
+
 void cancel_halt(struct cancel *c)
 {
     atomic_store(&c->halted, true);

@@ -36,6 +36,10 @@ int cancel_level(const struct cancel *c);
 /* Why, if the level is not CANCEL_NONE. */
 enum cancel_reason cancel_reason(const struct cancel *c);
 
+/* Whether it is to end because somebody wants that, and because of something that happened. */
+bool cancel_asked(const struct cancel *c);
+bool cancel_follows(const struct cancel *c);
+
 /* What runs goes on, but nothing new starts: of this run only, not of those below. */
 void cancel_halt(struct cancel *c);
 

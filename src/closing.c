@@ -16,9 +16,8 @@ static struct live_run *dragged_along(const struct live_run *r)
  * it do is of no use any more either, long before the subpipeline is over. */
 static void note_failure(struct engine *g, struct live_run *r, bool follows)
 {
-    bool asked = cancel_level(&r->cancel) != CANCEL_NONE && cancel_reason(&r->cancel) == CANCEL_ASKED;
     r->failed = true;
-    if (follows || asked) /* somebody wants the run to end: that is why it does */
+    if (follows || cancel_asked(&r->cancel)) /* somebody wants the run to end: that is why it does */
         return;
     r->failed_itself = true;
     for (; r && !g->limits.keep_going; r = dragged_along(r)) {
@@ -42,7 +41,7 @@ void closing_task(struct engine *g, struct task *t)
         return;
     }
     bool unstarted = t->event == STAGE_EV_RESUME, failed = t->event == STAGE_EV_FAIL;
-    dispatch_end(g, t);
+    dispatch_place_free(g, t);
     graph_ended(&r->graph, t->job.index, !failed && !unstarted);
     if (failed)
         note_failure(g, r, t->job.follows);
@@ -55,11 +54,11 @@ void closing_task(struct engine *g, struct task *t)
 void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, bool itself)
 {
     const struct stage *stage = &r->pipeline->stages[m->index];
-    bool ok = m->event == STAGE_EV_SUCCEED, ending = cancel_level(&r->cancel) != CANCEL_NONE;
-    bool asked = ending && cancel_reason(&r->cancel) == CANCEL_ASKED;
-    m->follows = ending && !asked && !itself;
-    if (!ok) /* what was cut short is not excused: it is to run again, as a command is */
-        m->event = stage->optional && !asked && !m->follows ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
+    bool cut_short = cancel_asked(&r->cancel);
+    m->follows = !itself && cancel_follows(&r->cancel);
+    cut_short |= m->follows;
+    if (m->event != STAGE_EV_SUCCEED) /* what was cut short is to run again, as a command is */
+        m->event = stage->optional && !cut_short ? STAGE_EV_EXCUSE : STAGE_EV_FAIL;
     bool failed = m->event == STAGE_EV_FAIL, follows = m->follows;
     graph_ended(&r->graph, m->index, !failed);
     engine_push(g, m);

@@ -135,6 +135,14 @@ static void put_again(struct engine *g, struct task *t)
     g->again_end = &t->next;
 }
 
+/* Takes the task at that place out of the list. `next` follows it: it may be somebody else's by now. */
+static void take_again(struct engine *g, struct task **at, struct task *next)
+{
+    *at = next;
+    if (!next)
+        g->again_end = at;
+}
+
 static void start_again(struct engine *g)
 {
     int64_t now = clock_mono_ns();
@@ -142,13 +150,10 @@ static void start_again(struct engine *g)
         put_again(g, heap_take(&g->delayed).value);
     for (struct task **at = &g->again, *t; (t = *at);) {
         struct task *next = t->next;
-        if (!try_again(g, t)) {
+        if (try_again(g, t))
+            take_again(g, at, next);
+        else
             at = &t->next;
-            continue;
-        }
-        *at = next;
-        if (!next)
-            g->again_end = at;
     }
 }
 
@@ -189,7 +194,7 @@ void dispatch_retry(struct engine *g, struct task *t)
         put_again(g, t); /* rather at once than never */
 }
 
-void dispatch_end(struct engine *g, struct task *t)
+void dispatch_place_free(struct engine *g, struct task *t)
 {
     count(g, t, -1);
 }
@@ -198,9 +203,7 @@ void dispatch_end_of(struct engine *g, struct task *t)
 {
     struct mutation *m = job_take_end(&t->job);
     m->now_ms = clock_wall_ms();
-    m->follows = cancel_level(t->job.cancel) != CANCEL_NONE &&
-                 cancel_reason(t->job.cancel) != CANCEL_ASKED;
-    t->job.follows = m->follows;
+    m->follows = t->job.follows = cancel_follows(t->job.cancel);
     engine_push(g, m);
 }
 
@@ -215,8 +218,7 @@ static void give_up(struct engine *g, struct task *t)
 void dispatch_give_up(struct engine *g)
 {
     struct heap kept = {0};
-    while (g->delayed.n > 0) { /* all of them join those whose time has come: those who stay are sorted
-                                  in again */
+    while (g->delayed.n > 0) {
         struct heap_item item = heap_take(&g->delayed);
         struct task *t = item.value;
         if (cancel_level(t->job.cancel) != CANCEL_NONE)
@@ -227,14 +229,11 @@ void dispatch_give_up(struct engine *g)
     heap_release(&g->delayed);
     g->delayed = kept;
     for (struct task **at = &g->again, *t; (t = *at);) {
-        struct task *next = t->next;
         if (cancel_level(t->job.cancel) == CANCEL_NONE) {
             at = &t->next;
             continue;
         }
-        *at = next;
-        if (!next)
-            g->again_end = at;
+        take_again(g, at, t->next);
         give_up(g, t);
     }
 }

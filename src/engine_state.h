@@ -64,7 +64,7 @@ void dispatch(struct engine *g);
 bool dispatch_crowded(struct engine *g); /* nothing goes on, for want of room for one more run: begins
                                             it nevertheless; false: it is not so */
 void dispatch_retry(struct engine *g, struct task *t); /* later, after its delay */
-void dispatch_end(struct engine *g, struct task *t);   /* gives its place to others */
+void dispatch_place_free(struct engine *g, struct task *t); /* its place is for others */
 void dispatch_give_up(struct engine *g); /* what waits for a retry in a run that is to end, ends */
 void dispatch_end_of(struct engine *g, struct task *t); /* has the end that is ready recorded */
 
