@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "cmd_wait.h"
 #include "commands.h"
 #include "corch.h"
@@ -19,8 +20,6 @@
 #include "sig.h"
 #include "sink.h"
 #include "squeeze.h"
-
-#define RECORD_BLOCK ((size_t)64 * 1024)
 
 static const char help[] =
     "Usage: codex-orchestrator exec [options] [--] command [argument…]\n"
@@ -44,8 +43,8 @@ static const char help[] =
     "codex.orchestrator.json is not read.\n"
     "\n"
     "Exit code: the command's; 128+N if signal N ended it; 124 it timed out; 127 command not found;\n"
-    "125 exec itself failed: a wrong option, a folder that can't be entered, no place for the record, or a stdout\n"
-    "that can't be written (one that was closed is no failure).\n"
+    "125 exec itself failed: a wrong option, a folder that can't be entered, no place for the\n"
+    "record, or a stdout that can't be written (one that was closed is no failure).\n"
     "After SIGINT, SIGTERM or SIGHUP the command is ended, and the program ends by that signal.\n";
 
 enum exec_mode { MODE_UNSET, MODE_SHOW, MODE_JSONL, MODE_JSON };
@@ -228,9 +227,9 @@ static void fill_from_record(struct show *s)
         open_record(s);
     while (s->step == SHOW_RECORD && sink_fd(&s->sink) < 0) {
         struct buf *out = sink_to(&s->sink, 1);
-        char *to = buf_room(out, RECORD_BLOCK);
+        char *to = buf_room(out, READ_BLOCK);
         errno = ENOMEM;
-        ssize_t n = to ? read(s->record_fd, to, RECORD_BLOCK) : -1;
+        ssize_t n = to ? read(s->record_fd, to, READ_BLOCK) : -1;
         if (n < 0 && errno != EINTR) {
             give_up(s, "read the run's record");
         } else if (n == 0) {

@@ -58,12 +58,8 @@ int manifest_init(struct manifest *m, const struct pipeline *pipeline, int64_t n
         .heartbeat_ms = now_ms,
         .completed_ms = CLOCK_NEVER,
         .guardrails_required = pipeline_guardrails_required(pipeline),
-        .scheduler = {.requested_ms = now_ms,
-                      .workers = 1,
-                      .min_workers = 1,
-                      .heartbeat_seconds = HEARTBEAT_SECONDS,
-                      .stale_seconds = HEARTBEAT_STALE_SECONDS},
     };
+    manifest_scheduler_init(&m->scheduler, now_ms);
     m->commands = calloc(pipeline->n_stages + 1, sizeof *m->commands);
     int result = m->commands ? copy(&m->pipeline_id, pipeline->id) : -1;
     if (result == 0)
@@ -198,6 +194,15 @@ static int append_element(struct buf *list, const cJSON *element)
         result = append_text(list, text.data, text.len);
     buf_release(&text);
     return result;
+}
+
+void manifest_scheduler_init(struct manifest_scheduler *s, int64_t requested_ms)
+{
+    *s = (struct manifest_scheduler){.requested_ms = requested_ms,
+                                     .workers = 1,
+                                     .min_workers = 1,
+                                     .heartbeat_seconds = HEARTBEAT_SECONDS,
+                                     .stale_seconds = HEARTBEAT_STALE_SECONDS};
 }
 
 int manifest_add_assignment(struct manifest *m, const char *element)

@@ -109,6 +109,9 @@ int manifest_add_handle(struct manifest *m, const char *handle_id, const char *c
 int manifest_add_child(struct manifest *m, const char *run_id, const char *pipeline_id,
                        enum run_status status, const char *manifest_path);
 
+/* One worker and nothing assigned yet; `requested_ms` as in the block. */
+void manifest_scheduler_init(struct manifest_scheduler *s, int64_t requested_ms);
+
 /* Appends a printed element to the scheduler's assignments. */
 int manifest_add_assignment(struct manifest *m, const char *element);
 

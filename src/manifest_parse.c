@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bounds.h"
 #include "clock.h"
 #include "guardrail.h"
 
@@ -251,11 +250,7 @@ static int take_unsigned(const cJSON *object, const char *key, int64_t min, unsi
 static int take_scheduler(const cJSON *item, struct manifest *m, const struct place *p)
 {
     struct manifest_scheduler *s = &m->scheduler;
-    *s = (struct manifest_scheduler){.requested_ms = m->started_ms,
-                                     .workers = 1,
-                                     .min_workers = 1,
-                                     .heartbeat_seconds = HEARTBEAT_SECONDS,
-                                     .stale_seconds = HEARTBEAT_STALE_SECONDS};
+    manifest_scheduler_init(s, m->started_ms);
     if (is_null(item))
         return 0;
     const struct place in = {.prefix = "scheduler.", .key = "requested_at", .e = p->e};

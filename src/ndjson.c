@@ -52,9 +52,9 @@ size_t ndjson_unfinished(const char *in, size_t n)
     const unsigned char *p = (const unsigned char *)in;
     for (size_t back = 1; back <= 3 && back <= n; back++) {
         const unsigned char *at = p + n - back;
-        if ((*at & 0xC0) == 0x80)
+        if (utf8_continues(*at))
             continue;
-        size_t full = *at < 0xC2 || *at > 0xF4 ? 1 : *at < 0xE0 ? 2 : *at < 0xF0 ? 3 : 4;
+        size_t full = !utf8_leads(*at) ? 1 : *at < 0xE0 ? 2 : *at < 0xF0 ? 3 : 4;
         return full > back && utf8_maximal_part(at, back) == back ? back : 0;
     }
     return 0;
