@@ -205,62 +205,61 @@ static void print_jsonl(corch_run *run, const struct lines *l)
         output_json(describe(&s, l, i), false);
 }
 
-static void print_json(corch_run *run, const corch_result *r, const struct lines *l)
+static void print_json(corch_run *run, const corch_result *r, const struct lines *l,
+                       const struct tally *t)
 {
     corch_stage s;
-    struct tally t = count(run, l);
     cJSON *doc = json_new();
     json_str(doc, "run_id", r->run_id);
     json_str(doc, "status", r->status_name);
     json_str(doc, "status_detail", r->status_detail);
     json_str(doc, "manifest", r->manifest);
     json_str(doc, "log_path", r->log_path);
-    json_int(doc, "succeeded", (int64_t)t.succeeded);
-    json_int(doc, "failed", (int64_t)t.failed);
-    json_int(doc, "not_run", (int64_t)t.pending);
+    json_int(doc, "succeeded", (int64_t)t->succeeded);
+    json_int(doc, "failed", (int64_t)t->failed);
+    json_int(doc, "not_run", (int64_t)t->pending);
     cJSON *commands = json_array(doc, "commands");
     for (size_t i = 0; i < l->n && corch_run_stage(run, i, &s); i++)
         json_add(commands, NULL, describe(&s, l, i));
     output_json(doc, true);
 }
 
-static void print_text(corch_run *run, const corch_result *r, const struct lines *l)
+static void print_text(const corch_result *r, const struct lines *l, const struct tally *t)
 {
-    struct tally t = count(run, l);
-    printf("%zu of %zu commands succeeded\n", t.succeeded, l->n);
+    printf("%zu of %zu commands succeeded\n", t->succeeded, l->n);
     output_safe(stdout, "Manifest: ", r->manifest);
     output_safe(stdout, "Log: ", r->log_path);
 }
 
 /* What went wrong, the number of those that failed last. */
-static void complain(corch_run *run, const corch_result *r, const struct lines *l)
+static void complain(const corch_result *r, const struct lines *l, const struct tally *t)
 {
-    struct tally t = count(run, l);
     for (size_t i = 0; r->warnings[i]; i++)
         output_message("%s", r->warnings[i]);
     if (r->status == CORCH_SUCCEEDED)
         return;
-    if (t.pending > 0)
-        output_message("%zu of %zu commands were not run: %s", t.pending, l->n,
+    if (t->pending > 0)
+        output_message("%zu of %zu commands were not run: %s", t->pending, l->n,
                        r->status_detail ? r->status_detail : r->status_name);
-    if (t.failed > 0)
-        output_message("%zu of %zu commands failed, the first in line %lu", t.failed, l->n,
-                       l->numbers[t.first]);
-    else if (t.pending == 0)
+    if (t->failed > 0)
+        output_message("%zu of %zu commands failed, the first in line %lu", t->failed, l->n,
+                       l->numbers[t->first]);
+    else if (t->pending == 0)
         output_message("run failed: %s", r->status_detail ? r->status_detail : r->status_name);
 }
 
 static int report(corch_run *run, const struct batch_options *o, const struct lines *l)
 {
     const corch_result *r = corch_run_wait(run);
+    const struct tally t = count(run, l);
     if (o->json)
-        print_json(run, r, l);
+        print_json(run, r, l, &t);
     else if (o->jsonl)
         print_jsonl(run, l);
     else
-        print_text(run, r, l);
+        print_text(r, l, &t);
     int rc = output_end();
-    complain(run, r, l);
+    complain(r, l, &t);
     return rc == 0 && r->status == CORCH_SUCCEEDED ? EXIT_OK : EXIT_RUN_FAILED;
 }
 
