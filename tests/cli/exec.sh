@@ -26,13 +26,6 @@ expect_lines() {
     [ "$got" = "$2" ] || fail "stdout: $1 is '$got', not '$2'"
 }
 
-# A pipe that this shell keeps open, so that neither of its ends ever waits for the other to open it.
-open_pipe() {
-    rm -f "$2"
-    mkfifo "$2"
-    eval "exec $1<>$2"
-}
-
 help_names_every_option() {
     local word option
     for word in --help -h; do
@@ -190,13 +183,6 @@ start_gated() {
     open_pipe 6 pipe
     "$program" exec --jsonl -- sh -c "$1" >pipe 2>stderr 4>&- 5>&- 6>&- &
     orchestrator=$!
-}
-
-# Reads from now on what comes through the pipe, into the file stdout.
-read_on() {
-    exec 7<pipe 6>&- # in this order: it must never be without a reader
-    cat <&7 >stdout 4>&- 5>&- &
-    exec 7<&-
 }
 
 end_gated() {

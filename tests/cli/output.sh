@@ -34,12 +34,6 @@ on_terminal() {
     tr -d '\r' <screen >screen.lines
 }
 
-open_pipe() {
-    rm -f "$2"
-    mkfifo "$2"
-    eval "exec $1<>$2"
-}
-
 nothing_is_shown_by_default() {
     local option
     config "$(pipeline p "$(command_stage a "echo out; echo err >&2")")"
@@ -284,13 +278,6 @@ start_gated() {
     config "$(pipeline p "$(command_stage a "$2")" "$(command_stage b "echo last")")"
     "$program" start --output "$1" p >pipe 2>stderr 4>&- 5>&- 6>&- &
     orchestrator=$!
-}
-
-# Reads from now on what comes through the pipe, into the file stdout.
-read_on() {
-    exec 7<pipe 6>&- # in this order: it must never be without a reader
-    cat <&7 >stdout 4>&- 5>&- &
-    exec 7<&-
 }
 
 end_gated() {
