@@ -26,14 +26,28 @@ static void random_bytes(unsigned char *out, size_t n)
     }
 }
 
+/* A command takes some fifty bytes: what the kernel gives at once is enough for a few. Each is used
+ * once, and then gone from memory. */
+static unsigned char random_byte(void)
+{
+    static _Thread_local unsigned char bytes[256];
+    static _Thread_local size_t left;
+    if (left == 0) {
+        random_bytes(bytes, sizeof bytes);
+        left = sizeof bytes;
+    }
+    unsigned char byte = bytes[--left];
+    bytes[left] = 0;
+    return byte;
+}
+
 void id_hex(char *out, size_t n)
 {
-    unsigned char bytes[ID_TOKEN_LEN / 2];
+    unsigned char byte = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t at = i % ID_TOKEN_LEN;
-        if (at == 0)
-            random_bytes(bytes, sizeof bytes);
-        out[i] = "0123456789abcdef"[at % 2 ? bytes[at / 2] & 15 : bytes[at / 2] >> 4];
+        if (i % 2 == 0)
+            byte = random_byte();
+        out[i] = "0123456789abcdef"[i % 2 ? byte & 15 : byte >> 4];
     }
     out[n] = '\0';
 }

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "fd.h"
+#include "proc.h"
 
 struct pool_thread {
     struct pool *pool;
@@ -108,11 +109,12 @@ static int make_guards(struct worker *w, bool enforce)
 }
 
 static int start_worker(struct pool *p, unsigned i, const struct pool_limits *limits,
-                        struct persister *persister)
+                        struct persister *persister, uint64_t signals)
 {
     struct pool_thread *t = &p->threads[i];
     t->pool = p;
     t->worker.number = i + 1;
+    t->worker.signals = signals;
     t->worker.outbox = persister_outbox(persister, i + 1);
     t->worker.cancel_grace_ms = limits->cancel_grace_ms;
     t->worker.drain_grace_ms = limits->drain_grace_ms;
@@ -128,6 +130,7 @@ int pool_start(struct pool **out, const struct pool_limits *limits, struct persi
         return -1;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
+    uint64_t signals = proc_signals();
     p->workers = limits->workers;
     p->room = p->workers * QUEUED_PER_WORKER;
     p->queue = calloc(p->room, sizeof(struct job *));
@@ -136,7 +139,7 @@ int pool_start(struct pool **out, const struct pool_limits *limits, struct persi
     for (unsigned i = 0; p->threads && i < p->workers; i++)
         p->threads[i].worker.nudge_fd = -1;
     for (unsigned i = 0; error == 0 && i < p->workers; i++) {
-        error = start_worker(p, i, limits, persister);
+        error = start_worker(p, i, limits, persister, signals);
         p->started += error == 0;
     }
     if (error != 0) {

@@ -3,97 +3,133 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bounds.h"
 #include "fd.h"
 
+/* Runs in the child, in our memory, and does not return: nothing may be noted in between. */
+#define CHILD_ONLY __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
+
+#define CHILD_STACK ((size_t)16 * 1024) /* for a handful of system calls */
+
+uint64_t proc_signals(void)
+{
+    uint64_t found = 0;
+    for (int n = 1; n < NSIG; n++) {
+        struct sigaction now;
+        if (sigaction(n, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
+            found |= UINT64_C(1) << (n - 1);
+    }
+    return found;
+}
+
+/* Standard descriptors are the child's to set: an end that got such a number, because our caller has
+ * closed its own, makes room. */
+static int lift(int *fd)
+{
+    if (*fd > 2)
+        return 0;
+    int above = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+    fd_close(fd);
+    *fd = above;
+    return above < 0 ? -1 : 0;
+}
+
 /* O_CLOEXEC from the start: a sibling that another thread spawns must not inherit an end, or the
  * end of this file would wait for that sibling. */
 static int open_pipe(int ends[2])
 {
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    if (pipe2(ends, O_CLOEXEC) != 0 || lift(&ends[0]) != 0 || lift(&ends[1]) != 0)
         return -1;
     return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
-static int set_actions(posix_spawn_file_actions_t *a, const char *cwd, int out, int err)
+/* What parent and child have in common while the child has not executed the shell. */
+struct launch {
+    const struct proc_request *request;
+    const char *argv[4];
+    int out, err; /* write ends */
+    const char *failed;
+    int error;
+};
+
+/* The kernel's own calls from here on: the child shares our memory, and what the library or a
+ * sanitizer would note of them is not true of us. Any handler of ours is gone before a signal can
+ * come, and the kernel's struct sigaction, all zero, is the default. */
+CHILD_ONLY static void reset_signals(uint64_t signals)
 {
-    int rc = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY, 0);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(a, out, 1);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(a, err, 2);
-    if (rc == 0) /* what we inherited ourselves, or a library opened without O_CLOEXEC */
-        rc = posix_spawn_file_actions_addclosefrom_np(a, 3);
-    if (rc == 0 && cwd)
-        rc = posix_spawn_file_actions_addchdir_np(a, cwd);
-    return rc;
+    static const char standard[256];
+    static const uint64_t none;
+    for (; signals; signals &= signals - 1)
+        syscall(SYS_rt_sigaction, __builtin_ctzll(signals) + 1, standard, NULL, sizeof none);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
-static int set_attributes(posix_spawnattr_t *attr)
+CHILD_ONLY static bool set_descriptors(const struct launch *l)
 {
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int rc = posix_spawnattr_setpgroup(attr, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attr, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(attr, &all);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                POSIX_SPAWN_SETSIGDEF);
-    return rc;
+    long in = syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+    if (in < 0 || (in != 0 && syscall(SYS_dup3, in, 0, 0) < 0) ||
+        syscall(SYS_dup3, l->out, 1, 0) < 0 || syscall(SYS_dup3, l->err, 2, 0) < 0)
+        return false;
+    /* what we inherited ourselves, or a library opened without O_CLOEXEC */
+    return syscall(SYS_close_range, 3, ~0U, 0) == 0;
 }
 
-/* posix_spawn, never fork: its cost does not grow with our memory. Returns an errno. */
-static int spawn_shell(struct proc *p, const char *command, const char *cwd, char *const *env,
-                       int out, int err)
+CHILD_ONLY static int child_main(void *arg)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    int rc = posix_spawn_file_actions_init(&actions);
-    if (rc != 0)
-        return rc;
-    rc = posix_spawnattr_init(&attr);
-    if (rc == 0) {
-        char shell[] = "/bin/sh", dash_c[] = "-c";
-        const char *words[] = {shell, dash_c, command, NULL};
-        char *argv[4];
-        memcpy(argv, words, sizeof argv);
-        rc = set_actions(&actions, cwd, out, err);
-        if (rc == 0)
-            rc = set_attributes(&attr);
-        if (rc == 0)
-            rc = posix_spawn(&p->pid, shell, &actions, &attr, argv, env);
-        posix_spawnattr_destroy(&attr);
+    struct launch *l = arg;
+    const struct proc_request *r = l->request;
+    l->failed = "set it up";
+    if (syscall(SYS_setpgid, 0, 0) == 0 && set_descriptors(l)) {
+        l->failed = "enter its folder";
+        if (!r->cwd || syscall(SYS_chdir, r->cwd) == 0) {
+            l->failed = "start /bin/sh";
+            reset_signals(r->signals);
+            syscall(SYS_execve, l->argv[0], l->argv, r->env);
+        }
     }
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
+    l->error = errno;
+    syscall(SYS_exit_group, 127);
+    return 0;
 }
 
-/* Without a pidfd the command can't be watched: it must not run on alone. */
-static int watch(struct proc *p)
+/* The child runs on a part of our stack, which is not ours again before it has let go of our memory.
+ * No signal may come to it before it has got rid of our handlers. */
+static int clone_child(struct proc *p, struct launch *l)
 {
-    p->pidfd = pidfd_open(p->pid, 0);
-    if (p->pidfd >= 0)
-        return 0;
+    static const uint64_t all = UINT64_MAX;
+    _Alignas(16) char stack[CHILD_STACK];
+    uint64_t mask;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
+    p->pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, l,
+                   &p->pidfd);
     int saved = errno;
-    kill(-p->pid, SIGKILL);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
+    errno = saved;
+    return p->pid < 0 ? -1 : 0;
+}
+
+/* Returns an errno; `l->failed` says what failed. */
+static int spawn_shell(struct proc *p, struct launch *l)
+{
+    if (clone_child(p, l) != 0)
+        return errno;
+    if (l->error == 0)
+        return 0;
     while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    return saved;
+    fd_close(&p->pidfd);
+    return l->error;
 }
 
-int proc_spawn(struct proc *p, const char *command, const char *cwd, char *const *env,
-               const char **failed)
+int proc_spawn(struct proc *p, const struct proc_request *request, const char **failed)
 {
     int out[2] = {-1, -1}, err[2] = {-1, -1}, rc = 0;
     *p = (struct proc){.pid = -1, .pidfd = -1, .out = {-1, -1}};
@@ -101,12 +137,13 @@ int proc_spawn(struct proc *p, const char *command, const char *cwd, char *const
     if (open_pipe(out) != 0 || open_pipe(err) != 0)
         rc = errno;
     if (rc == 0) {
-        rc = spawn_shell(p, command, cwd, env, out[1], err[1]);
-        *failed = cwd && access(cwd, X_OK) != 0 ? "enter its folder" : "start /bin/sh";
-    }
-    if (rc == 0) {
-        *failed = "watch its process";
-        rc = watch(p);
+        struct launch l = {.request = request,
+                           .argv = {"/bin/sh", "-c", request->command},
+                           .out = out[1],
+                           .err = err[1],
+                           .failed = "start a process"};
+        rc = spawn_shell(p, &l);
+        *failed = l.failed;
     }
     fd_close(&out[1]);
     fd_close(&err[1]);

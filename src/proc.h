@@ -3,6 +3,7 @@
 #define CORCH_PROC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct proc {
@@ -11,14 +12,24 @@ struct proc {
     int out[2]; /* read ends of stdout and stderr, non-blocking; -1 once closed */
 };
 
+/* Signals that do not have their default disposition now: bit n - 1 stands for signal n. */
+uint64_t proc_signals(void);
+
+/* What to start, and where; borrowed. */
+struct proc_request {
+    const char *command; /* for `/bin/sh -c` */
+    const char *cwd;     /* NULL: ours */
+    char *const *env;
+    uint64_t signals; /* to be put back to their defaults, as proc_signals has found them */
+};
+
 /*
- * Starts `/bin/sh -c command` with the given environment, in `cwd` (NULL: ours), stdin /dev/null,
- * stdout and stderr into pipes, in a new process group, with no signal blocked and all of them at
- * their defaults. Nothing else is inherited. 0, or -1 with errno; then nothing is left, and
- * `*failed` says what could not be done.
+ * Starts the command, stdin /dev/null, stdout and stderr into pipes, in a new process group, with no
+ * signal blocked. Nothing else is inherited. The calling thread sleeps until the shell has been
+ * executed, as after vfork(2): the cost does not grow with our memory. 0, or -1 with errno; then
+ * nothing is left, and `*failed` says what could not be done.
  */
-int proc_spawn(struct proc *p, const char *command, const char *cwd, char *const *env,
-               const char **failed);
+int proc_spawn(struct proc *p, const struct proc_request *request, const char **failed);
 
 /* Signals the group, if its leader has not been reaped (its number could be anybody's later). */
 void proc_signal(const struct proc *p, int signal);

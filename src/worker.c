@@ -166,8 +166,9 @@ static int spawn(struct execution *x, struct proc *p, char **why)
     const char *failed = "prepare it";
     int rc = -1;
     errno = ENOMEM;
+    const struct proc_request request = {stage->command, cwd, env, x->worker->signals};
     if (cwd && env)
-        rc = proc_spawn(p, stage->command, cwd, env, &failed);
+        rc = proc_spawn(p, &request, &failed);
     if (rc != 0) {
         struct buf text = BUF_INIT;
         char reason[128];

@@ -64,6 +64,7 @@ struct worker {
     struct outbox *outbox;
     unsigned number; /* from 1 */
     int nudge_fd;    /* an eventfd: look at the cancellation again */
+    uint64_t signals; /* that commands are to find at their defaults */
     long long cancel_grace_ms, drain_grace_ms;
     struct guard *guards[2]; /* for stdout and stderr */
     struct stream streams[2];

@@ -116,7 +116,8 @@ static void start(struct fixture *f, const char *command)
     setenv("MISBEHAVE", MISBEHAVE, 1);
     stream_reset(&f->streams[0], "stdout", NULL, false);
     stream_reset(&f->streams[1], "stderr", NULL, false);
-    assert_int_equal(proc_spawn(&f->proc, command, f->dir, environ, &failed), 0);
+    const struct proc_request request = {.command = command, .cwd = f->dir, .env = environ};
+    assert_int_equal(proc_spawn(&f->proc, &request, &failed), 0);
     proc_widen(&f->proc, 0); /* as it will be: tests wait for a pipe that is full */
     f->pipe = f->proc.out[0];
     assert_int_equal(pthread_create(&f->thread, NULL, capture_main, f), 0);

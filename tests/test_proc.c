@@ -22,11 +22,17 @@
 
 #define PATIENCE_MS 60000 /* what has not come by then never will */
 
+static int spawn(struct proc *p, const char *command, const char *cwd, const char **failed)
+{
+    const struct proc_request request = {command, cwd, environ, proc_signals()};
+    return proc_spawn(p, &request, failed);
+}
+
 static struct proc started(const char *command)
 {
     struct proc p;
     const char *failed;
-    if (proc_spawn(&p, command, NULL, environ, &failed) != 0)
+    if (spawn(&p, command, NULL, &failed) != 0)
         fail_msg("can't %s: %s", failed, strerror(errno));
     return p;
 }
@@ -193,6 +199,31 @@ static void test_proc__passes_on_no_descriptor_of_ours(void **state)
     close(fd);
 }
 
+/* Its pipes get the free numbers then, which are the ones the command is to have. */
+static void test_proc__works_without_standard_descriptors(void **state)
+{
+    (void)state;
+    int saved[3];
+    for (int i = 0; i < 3; i++) {
+        saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+        close(i);
+    }
+    struct proc p = started(MISBEHAVE " both 1; readlink /proc/self/fd/0");
+    struct buf got[2] = {BUF_INIT, BUF_INIT};
+    bool whole = read_to_end(p.out[0], &got[0]) && read_to_end(p.out[1], &got[1]);
+    for (int i = 0; i < 3; i++) {
+        dup2(saved[i], i);
+        close(saved[i]);
+    }
+    int code, number;
+    reap(&p, &code, &number);
+    assert_true(whole);
+    assert_string_equal(got[0].data, "out 1\n/dev/null\n");
+    assert_string_equal(got[1].data, "err 1\n");
+    buf_release(&got[0]);
+    buf_release(&got[1]);
+}
+
 static void test_proc__passes_on_the_environment_it_is_given(void **state)
 {
     (void)state;
@@ -203,8 +234,10 @@ static void test_proc__passes_on_the_environment_it_is_given(void **state)
     const char *failed;
     int code, number;
     setenv("CORCH_TEST_OURS", "x", 1);
-    assert_int_equal(proc_spawn(&p, "echo $ONE${CORCH_TEST_OURS-none}; pwd", "/usr", env, &failed),
-                     0);
+    const struct proc_request request = {.command = "echo $ONE${CORCH_TEST_OURS-none}; pwd",
+                                         .cwd = "/usr",
+                                         .env = env};
+    assert_int_equal(proc_spawn(&p, &request, &failed), 0);
     assert_true(read_to_end(p.out[0], &out));
     reap(&p, &code, &number);
     assert_string_equal(out.data, "1none\n/usr\n");
@@ -219,7 +252,7 @@ static void assert_not_started(const char *command, const char *cwd, const char 
     const char *failed = NULL;
     unsigned before = open_descriptors();
     errno = 0;
-    assert_int_equal(proc_spawn(&p, command, cwd, environ, &failed), -1);
+    assert_int_equal(spawn(&p, command, cwd, &failed), -1);
     assert_int_equal(errno, error);
     assert_string_equal(failed, what);
     assert_int_equal(open_descriptors(), before);
@@ -259,7 +292,7 @@ static void test_proc__says_that_there_is_no_descriptor_left(void **state)
     none = old;
     none.rlim_cur = 3; /* what is open stays open; nothing new can be */
     setrlimit(RLIMIT_NOFILE, &none);
-    int rc = proc_spawn(&p, "true", NULL, environ, &failed);
+    int rc = spawn(&p, "true", NULL, &failed);
     int error = errno;
     setrlimit(RLIMIT_NOFILE, &old);
     assert_int_equal(rc, -1);
@@ -326,7 +359,7 @@ static void *spawn_many(void *arg)
     struct spawner *s = arg;
     for (int i = 0; i < SPAWNS; i++) {
         const char *failed;
-        if (proc_spawn(&s->procs[i], "exec " MISBEHAVE " hold", NULL, environ, &failed) != 0)
+        if (spawn(&s->procs[i], "exec " MISBEHAVE " hold", NULL, &failed) != 0)
             return NULL;
     }
     for (int i = 0; i < SPAWNS; i++) {
@@ -376,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_proc__makes_a_process_group_of_its_own),
         cmocka_unit_test(test_proc__resets_signals_that_the_caller_blocks_and_ignores),
         cmocka_unit_test(test_proc__passes_on_no_descriptor_of_ours),
+        cmocka_unit_test(test_proc__works_without_standard_descriptors),
         cmocka_unit_test(test_proc__passes_on_the_environment_it_is_given),
         cmocka_unit_test(test_proc__says_that_the_folder_is_missing),
         cmocka_unit_test(test_proc__says_that_the_folder_is_a_file),
