@@ -126,6 +126,14 @@ static void add_stage(cJSON *stages, const struct stage *s, size_t index, const 
     add_graph(stage, s, level);
 }
 
+static void add_plan(cJSON *doc, const struct plan *plan)
+{
+    struct buf text = BUF_INIT;
+    plan_print(plan, NULL, &text);
+    json_add(doc, "plan", text.failed ? NULL : cJSON_ParseWithLength(text.data, text.len));
+    buf_release(&text);
+}
+
 static void print_json(const struct plan *plan, const size_t *levels)
 {
     const struct pipeline *p = plan->pipeline;
@@ -140,7 +148,7 @@ static void print_json(const struct plan *plan, const size_t *levels)
     cJSON *stages = json_array(doc, "stages");
     for (size_t i = 0; i < p->n_stages; i++)
         add_stage(stages, &p->stages[i], i, levels ? &levels[i] : NULL);
-    json_add(doc, "plan", plan_json(plan));
+    add_plan(doc, plan);
     json_str(doc, "targetId", plan->target_id);
     output_json(doc, true);
 }

@@ -33,47 +33,62 @@ static int write_task_copy(const struct workspace *w, const struct journal *j,
     return rc;
 }
 
-static void write_summary(const struct workspace *w, struct journal *j, const cJSON *summary,
+static void write_summary(const struct workspace *w, struct journal *j, const struct buf *text,
                           struct notices *notices)
 {
     struct manifest *m = &j->manifest;
-    struct buf text = BUF_INIT;
-    int rc = json_print(summary, true, &text);
-    buf_addch(&text, '\n');
-    if (rc == 0)
-        rc = atomicfile_replace(j->dir.fd, "run-summary.json", text.data, text.len, 0600,
+    int rc = atomicfile_replace(j->dir.fd, "run-summary.json", text->data, text->len, 0600,
                                 ATOMIC_DERIVED);
     if (rc == 0) {
         free(m->run_summary_path); /* of a run that is taken up again */
         m->run_summary_path = text_join(j->dir.rel, "/run-summary.json", "");
     }
-    if (rc != 0 || write_task_copy(w, j, &text) != 0)
+    if (rc != 0 || write_task_copy(w, j, text) != 0)
         notices_add(notices, "run %s: its summary was not written: %s", m->run_id, strerror(errno));
-    buf_release(&text);
 }
 
 /* The history is read and written whole, up to its bounded length: that is done beside the metrics
  * and the last manifest, which mostly wait for the disk. */
 struct history_task {
     const struct workspace *workspace;
-    cJSON *summary; /* ours; NULL: nothing to record */
+    struct history_entry entry;
+    struct buf summary; /* empty: nothing to record */
     struct err e;
     int result;
     pthread_t thread;
     bool threaded;
 };
 
+/* A newline is only between members and elements, where it may be left out. */
+static void bring_to_one_line(struct buf *b)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < b->len;) {
+        const char *newline = memchr(b->data + at, '\n', b->len - at);
+        size_t n = newline ? (size_t)(newline - b->data) - at : b->len - at;
+        memmove(b->data + kept, b->data + at, n);
+        kept += n;
+        at += n + 1;
+    }
+    b->len = kept;
+}
+
 static void *record_history(void *arg)
 {
     struct history_task *t = arg;
-    t->result = history_record(t->workspace, t->summary, &t->e);
+    bring_to_one_line(&t->summary);
+    t->entry.text = t->summary.data;
+    t->entry.n = t->summary.len;
+    t->result = history_record(t->workspace, &t->entry, &t->e);
     return NULL;
 }
 
 static void begin_history(struct history_task *t)
 {
-    t->threaded = t->summary && pthread_create(&t->thread, NULL, record_history, t) == 0;
-    if (t->summary && !t->threaded)
+    if (t->summary.len == 0)
+        return;
+    t->threaded = pthread_create(&t->thread, NULL, record_history, t) == 0;
+    if (!t->threaded)
         record_history(t);
 }
 
@@ -83,19 +98,22 @@ static void end_history(struct history_task *t, const char *run_id, struct notic
         pthread_join(t->thread, NULL);
     if (t->result != 0)
         notices_add(notices, "run %s: %s", run_id, t->e.text);
-    cJSON_Delete(t->summary);
+    buf_release(&t->summary);
 }
 
-/* Builds and writes the summary. Returns the text that a parent run shows: free() it; NULL: none.
- */
+/* Writes the summary. Returns the text that a parent run shows: free() it; NULL: none. */
 static char *conclude(struct history_task *t, struct journal *j, const struct plan *plan,
                       int64_t now_ms, struct notices *notices)
 {
-    t->summary = summary_build(&j->manifest, plan, now_ms);
-    const char *review = summary_review(t->summary);
-    char *shown = review ? strdup(review) : NULL;
-    write_summary(t->workspace, j, t->summary, notices);
-    return shown;
+    t->entry = (struct history_entry){.run_id = j->manifest.run_id, .ended_ms = now_ms};
+    if (summary_print(&j->manifest, plan, now_ms, &t->summary) == 0) {
+        write_summary(t->workspace, j, &t->summary, notices);
+    } else {
+        notices_add(notices, "run %s: its summary was not written: %s", j->manifest.run_id,
+                    strerror(errno));
+        buf_release(&t->summary);
+    }
+    return summary_review(&j->manifest);
 }
 
 static void write_record(struct journal *j, const struct exec_request *exec, struct cancel *cancel,

@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "clock.h"
 #include "environment.h"
 #include "ids.h"
+#include "json.h"
+#include "jsontext.h"
 #include "lockfile.h"
 #include "taskdir.h"
 
@@ -44,14 +47,6 @@ static int add_line(struct history *h, const char *text, size_t n)
     }
     h->lines[h->n++] = (struct line){text, n};
     return 0;
-}
-
-static void add_string(struct buf *out, const char *text)
-{
-    cJSON *value = cJSON_CreateStringReference(text);
-    if (json_print(value, false, out) < 0)
-        out->failed = true;
-    cJSON_Delete(value);
 }
 
 static bool skip(const char **at, const char *text)
@@ -199,32 +194,28 @@ static void join(const struct history *h, const char *head, size_t from, struct 
 
 /* The new summary: its line, and how the line of any summary of this run begins. */
 struct news {
-    struct buf line, prefix;
-    const char *timestamp;
+    const struct history_entry *entry;
+    struct buf prefix;
+    char timestamp[CLOCK_ISO_LEN + 1];
 };
 
-static int news_init(struct news *news, const cJSON *summary, struct err *e)
+static int news_init(struct news *news, const char *task_id, const struct history_entry *entry,
+                     struct err *e)
 {
-    const char *task = json_get_str(summary, "taskId"), *run = json_get_str(summary, "runId");
-    *news = (struct news){.timestamp = json_get_str(summary, "timestamp")};
-    buf_addstr(&news->prefix, "{\"taskId\":");
-    add_string(&news->prefix, task ? task : "");
-    buf_addstr(&news->prefix, ",\"runId\":");
-    add_string(&news->prefix, run ? run : "");
-    if (json_print(summary, false, &news->line) < 0 || news->prefix.failed)
+    *news = (struct news){.entry = entry};
+    clock_iso(entry->ended_ms, news->timestamp);
+    jsontext_open(&news->prefix, NULL, '{');
+    jsontext_str(&news->prefix, "taskId", task_id);
+    jsontext_str(&news->prefix, "runId", entry->run_id);
+    if (news->prefix.failed)
         return err_set(e, "run history: out of memory");
-    if (news->timestamp && news->timestamp[strspn(news->timestamp, TIME_CHARS)] == '\0' &&
-        strncmp(news->line.data, news->prefix.data, news->prefix.len) == 0)
+    if (entry->n > news->prefix.len &&
+        memcmp(entry->text, news->prefix.data, news->prefix.len) == 0 &&
+        !memchr(entry->text, '\n', entry->n))
         return 0;
     errno = EINVAL;
-    return err_set(e, "run history: the summary does not begin with taskId and runId, or has no "
-                      "timestamp");
-}
-
-static void news_release(struct news *news)
-{
-    buf_release(&news->line);
-    buf_release(&news->prefix);
+    return err_set(e, "run history: the summary does not begin with taskId and runId, or is not on "
+                      "one line");
 }
 
 /* `size`: of the file that was read. */
@@ -232,11 +223,11 @@ static int update(struct history *h, size_t size, const struct taskdir *out, con
                   const struct news *news, size_t allowed, struct err *e)
 {
     struct buf text = BUF_INIT;
-    buf_room(&text, size + news->line.len); /* at once: growing costs more than the copying */
+    buf_room(&text, size + news->entry->n); /* at once: growing costs more than the copying */
     drop_same(h, news->prefix.data, news->prefix.len);
     if (strcmp(news->timestamp, h->last_run_at) > 0)
         snprintf(h->last_run_at, sizeof h->last_run_at, "%s", news->timestamp);
-    int result = add_line(h, news->line.data, news->line.len);
+    int result = add_line(h, news->entry->text, news->entry->n);
     if (result == 0)
         join(h, head, h->n > allowed ? h->n - allowed : 0, &text);
     if (result < 0 || text.failed)
@@ -274,8 +265,8 @@ static int lock_and_update(const struct workspace *w, const struct news *news, s
     struct lockfile lock;
     struct buf path = BUF_INIT, head = BUF_INIT;
     buf_addf(&path, "%s/%s.lock", w->runs, w->task_id);
-    buf_addstr(&head, "{\"taskId\":");
-    add_string(&head, w->task_id);
+    jsontext_open(&head, NULL, '{');
+    jsontext_str(&head, "taskId", w->task_id);
     buf_addstr(&head, ",\"lastRunAt\":\"");
     int result = path.failed || head.failed ? err_set(e, "run history: out of memory")
                                             : taskdir_open(&out, w->out, w->task_id, NULL, e);
@@ -293,15 +284,15 @@ static int lock_and_update(const struct workspace *w, const struct news *news, s
     return result;
 }
 
-int history_record(const struct workspace *w, const cJSON *summary, struct err *e)
+int history_record(const struct workspace *w, const struct history_entry *entry, struct err *e)
 {
     struct news news;
     size_t allowed;
     if (allowed_runs(&allowed, e) < 0)
         return -1;
-    int result = news_init(&news, summary, e);
+    int result = news_init(&news, w->task_id, entry, e);
     if (result == 0)
         result = lock_and_update(w, &news, allowed, e);
-    news_release(&news);
+    buf_release(&news.prefix);
     return result;
 }

@@ -5,14 +5,13 @@
 #include "manifest.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bounds.h"
 #include "clock.h"
 #include "guardrail.h"
-#include "ndjson.h"
+#include "jsontext.h"
 
 static const char *const status_names[] = {"queued", "in_progress", "succeeded", "failed",
                                            "cancelled"};
@@ -94,7 +93,8 @@ void manifest_release(struct manifest *m)
         release_command(&m->commands[i]);
     free(m->commands);
     struct buf *const lists[] = {&m->handles, &m->child_runs, &m->decisions, &m->resume_events,
-                                 &m->approvals, &m->scheduler.assignments};
+                                 &m->approvals, &m->handle_views,
+                                 &m->scheduler.assignments};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         buf_release(lists[i]);
     cJSON_Delete(m->foreign);
@@ -210,43 +210,51 @@ int manifest_add_assignment(struct manifest *m, const char *element)
     return append_text(&m->scheduler.assignments, element, strlen(element));
 }
 
-/* A member of an element; no cJSON, as there may be thousands of them a second. */
-static void add_member(struct buf *b, const char *key, const char *value)
+int manifest_view_handle(struct manifest *m, const struct handle_view *h)
 {
-    buf_addch(b, '"');
-    buf_addstr(b, key);
-    buf_addstr(b, "\":");
-    ndjson_addstr(b, value);
-    buf_addch(b, ',');
-}
-
-static int add_handle(struct manifest *m, const struct buf *text)
-{
-    int result = text->failed ? -1 : append_text(&m->handles, text->data, text->len);
-    if (text->failed)
-        errno = ENOMEM;
-    return result;
+    struct buf *b = &m->handle_views;
+    size_t before = b->len;
+    if (b->len > 0)
+        jsontext_line(b);
+    jsontext_open(b, NULL, '{');
+    jsontext_str(b, "handleId", h->handle_id);
+    jsontext_str(b, "correlationId", h->correlation_id);
+    jsontext_str(b, "stageId", h->stage_id);
+    jsontext_str(b, "status", h->status);
+    jsontext_u64(b, "frameCount", h->frames);
+    jsontext_u64(b, "latestSequence", h->latest);
+    jsontext_close(b, '}');
+    if (!b->failed)
+        return 0;
+    b->failed = false;
+    b->len = before;
+    errno = ENOMEM;
+    return -1;
 }
 
 int manifest_add_handle(struct manifest *m, const char *handle_id, const char *correlation_id,
                         const char *stage_id, uint64_t frames, int64_t created_ms)
 {
+    const struct handle_view view = {handle_id, correlation_id, stage_id, "closed", frames, frames};
     struct buf b = BUF_INIT;
-    char created[CLOCK_ISO_LEN + 1];
-    clock_iso(created_ms, created);
-    buf_addch(&b, '{');
-    add_member(&b, "handle_id", handle_id);
-    add_member(&b, "correlation_id", correlation_id);
-    add_member(&b, "stage_id", stage_id);
-    add_member(&b, "pipeline_id", m->pipeline_id);
-    buf_addf(&b, "\"status\":\"closed\",\"frame_count\":%" PRIu64 ",\"latest_sequence\":%" PRIu64 ",",
-             frames, frames);
-    add_member(&b, "created_at", created);
-    buf_addstr(&b, "\"metadata\":{\"run_id\":");
-    ndjson_addstr(&b, m->run_id);
-    buf_addstr(&b, "}}");
-    int result = add_handle(m, &b);
+    jsontext_open(&b, NULL, '{');
+    jsontext_str(&b, "handle_id", handle_id);
+    jsontext_str(&b, "correlation_id", correlation_id);
+    jsontext_str(&b, "stage_id", stage_id);
+    jsontext_str(&b, "pipeline_id", m->pipeline_id);
+    jsontext_str(&b, "status", view.status);
+    jsontext_u64(&b, "frame_count", frames);
+    jsontext_u64(&b, "latest_sequence", frames);
+    jsontext_time(&b, "created_at", created_ms);
+    jsontext_open(&b, "metadata", '{');
+    jsontext_str(&b, "run_id", m->run_id);
+    jsontext_close(&b, '}');
+    jsontext_close(&b, '}');
+    errno = ENOMEM;
+    int result = b.failed ? -1 : append_text(&m->handles, b.data, b.len);
     buf_release(&b);
+    if (result == 0)
+        result = manifest_view_handle(m, &view);
     if (result == 0) {
         m->n_handles++;
         m->frames += frames;

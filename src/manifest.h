@@ -72,6 +72,7 @@ struct manifest {
 
     /* Printed array elements, joined with commas: they are only ever appended to. */
     struct buf handles, child_runs, decisions, resume_events, approvals;
+    struct buf handle_views; /* what the run's summary shows of each handle, one a line */
     struct manifest_scheduler scheduler;
     unsigned n_handles, n_child_runs, n_decisions;
     bool has_privacy; /* a command has run: the privacy block is written */
@@ -100,6 +101,13 @@ int manifest_set(struct manifest_command *c, char **field, const char *value);
 
 /* Appends a line to the summary unless it is in it already. 0, or -1 (ENOMEM). */
 int manifest_add_summary(struct manifest *m, const char *line);
+
+/* What the run's summary shows of a handle. */
+struct handle_view {
+    const char *handle_id, *correlation_id, *stage_id, *status;
+    uint64_t frames, latest;
+};
+int manifest_view_handle(struct manifest *m, const struct handle_view *h); /* 0, or -1 (ENOMEM) */
 
 /* Records an execution's handle and counts its frames; from then on the manifest has a privacy
  * block. This and the next: 0, or -1 (ENOMEM) with nothing changed. */

@@ -295,6 +295,26 @@ static int keep_unless_literal(const cJSON *item, struct manifest *m, const stru
     return same ? 0 : keep_foreign(item, m, p);
 }
 
+static int take_handles(const cJSON *item, struct manifest *m, const struct place *p)
+{
+    const cJSON *h;
+    if (take_list(item, &m->handles, &m->n_handles, p) < 0)
+        return -1;
+    cJSON_ArrayForEach(h, item)
+    {
+        int64_t frames = json_get_int(h, "frame_count", 0), latest = json_get_int(h, "latest_sequence", 0);
+        const struct handle_view view = {.handle_id = json_get_str(h, "handle_id"),
+                                         .correlation_id = json_get_str(h, "correlation_id"),
+                                         .stage_id = json_get_str(h, "stage_id"),
+                                         .status = json_get_str(h, "status"),
+                                         .frames = frames > 0 ? (uint64_t)frames : 0,
+                                         .latest = latest > 0 ? (uint64_t)latest : 0};
+        if (manifest_view_handle(m, &view) < 0)
+            return no_memory(p);
+    }
+    return 0;
+}
+
 static int take_member(const cJSON *doc, struct manifest *m, const struct member *member,
                        struct err *e)
 {
@@ -313,7 +333,7 @@ static int take_member(const cJSON *doc, struct manifest *m, const struct member
                          member_field(m, member) == &m->child_runs ? &m->n_child_runs : &ignored,
                          &p);
     case M_HANDLES:
-        return take_list(item, &m->handles, &m->n_handles, &p);
+        return take_handles(item, m, &p);
     case M_COMMANDS:
         return take_commands(item, m, &p);
     case M_GUARDRAIL:

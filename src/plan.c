@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "jsontext.h"
 #include "mode.h"
 
 #define HINT_BYTES 256 /* of an execution-mode hint as shown; "cloud" and "mcp" need far less */
@@ -88,57 +89,63 @@ void plan_release(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-static void add_metadata(cJSON *item, const struct pipeline *p, size_t index, bool cloud)
+static void add_metadata(struct buf *out, const struct pipeline *p, size_t index, bool cloud)
 {
     const struct stage *stage = &p->stages[index];
     char hint[HINT_BYTES];
-    cJSON *metadata = json_object(item, "metadata");
-    json_str(metadata, "pipelineId", p->id);
-    json_str(metadata, "stageId", stage->id);
-    json_str(metadata, "stageKind", stage->kind == STAGE_COMMAND ? "command" : "subpipeline");
-    json_int(metadata, "index", (int64_t)index);
+    jsontext_open(out, "metadata", '{');
+    jsontext_str(out, "pipelineId", p->id);
+    jsontext_str(out, "stageId", stage->id);
+    jsontext_str(out, "stageKind", stage->kind == STAGE_COMMAND ? "command" : "subpipeline");
+    jsontext_u64(out, "index", index);
     if (stage->plan.aliases && *stage->plan.aliases) {
-        cJSON *aliases = json_array(metadata, "aliases");
+        jsontext_open(out, "aliases", '[');
         for (char **alias = stage->plan.aliases; *alias; alias++)
-            json_str(aliases, NULL, *alias);
+            jsontext_str(out, NULL, *alias);
+        jsontext_close(out, ']');
     }
     if (stage->plan.default_target == FLAG_TRUE)
-        json_bool(metadata, "defaultTarget", true);
+        jsontext_bool(out, "defaultTarget", true);
     mode_stage_hint(&stage->plan, hint, sizeof hint);
     if (*hint)
-        json_str(metadata, "executionMode", hint);
-    json_bool(metadata, "requiresCloud", cloud);
+        jsontext_str(out, "executionMode", hint);
+    jsontext_bool(out, "requiresCloud", cloud);
+    jsontext_close(out, '}');
 }
 
-static void add_item(cJSON *items, const struct plan *plan, size_t index)
+static void add_item(struct buf *out, const struct plan *plan, size_t index)
 {
     const struct pipeline *p = plan->pipeline;
     const struct stage *stage = &p->stages[index];
     bool cloud = mode_stage_requires_cloud(&stage->plan);
-    cJSON *item = json_element(items);
     char *id = item_id(p, stage);
+    out->failed |= !id;
     /* Stages that share an id are selected together: the plan knows its target by id. */
     bool selected = id && plan->target_id && strcmp(id, plan->target_id) == 0;
-    json_add(item, "id", id ? cJSON_CreateString(id) : NULL); /* NULL: remembered as no memory */
+    jsontext_line(out);
+    jsontext_open(out, NULL, '{');
+    jsontext_str(out, "id", id);
     free(id);
-    json_str(item, "description", stage->title);
-    json_bool(item, "requires_cloud", cloud);
-    json_bool(item, "requiresCloud", cloud);
-    json_bool(item, "runnable", stage->plan.runnable != FLAG_FALSE);
-    add_metadata(item, p, index, cloud);
-    json_bool(item, "selected", selected);
+    jsontext_str(out, "description", stage->title);
+    jsontext_bool(out, "requires_cloud", cloud);
+    jsontext_bool(out, "requiresCloud", cloud);
+    jsontext_bool(out, "runnable", stage->plan.runnable != FLAG_FALSE);
+    add_metadata(out, p, index, cloud);
+    jsontext_bool(out, "selected", selected);
+    jsontext_close(out, '}');
 }
 
-cJSON *plan_json(const struct plan *plan)
+void plan_print(const struct plan *plan, const char *key, struct buf *out)
 {
-    cJSON *doc = json_new();
-    cJSON *items = json_array(doc, "items");
+    jsontext_open(out, key, '{');
+    jsontext_open(out, "items", '[');
     for (size_t i = 0; i < plan->pipeline->n_stages; i++)
-        add_item(items, plan, i);
+        add_item(out, plan, i);
+    jsontext_close(out, ']');
     if (plan->pipeline->description)
-        json_str(doc, "notes", plan->pipeline->description);
-    json_str(doc, "targetId", plan->target_id);
-    return doc;
+        jsontext_str(out, "notes", plan->pipeline->description);
+    jsontext_str(out, "targetId", plan->target_id);
+    jsontext_close(out, '}');
 }
 
 bool plan_target_requires_cloud(const struct plan *plan)

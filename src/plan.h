@@ -2,8 +2,8 @@
 #ifndef CORCH_PLAN_H
 #define CORCH_PLAN_H
 
+#include "buf.h"
 #include "config.h"
-#include "json.h"
 
 struct plan {
     const struct pipeline *pipeline; /* borrowed */
@@ -18,9 +18,10 @@ struct plan {
 int plan_build(const struct pipeline *p, const char *target, struct plan *out);
 void plan_release(struct plan *plan);
 
-/* The plan as in run-summary.json and `plan --format json`: items (with metadata and selected),
- * notes (the pipeline's description, absent if it has none), targetId. Caller deletes. */
-cJSON *plan_json(const struct plan *plan);
+/* Appends the plan as in run-summary.json and `plan --format json`, as member `key` (NULL: a document):
+ * items (with metadata and selected), notes (the pipeline's description, absent if it has none),
+ * targetId. */
+void plan_print(const struct plan *plan, const char *key, struct buf *out);
 
 /* Whether the target stage asks for the cloud, for the run's recorded mode. */
 bool plan_target_requires_cloud(const struct plan *plan);

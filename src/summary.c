@@ -2,7 +2,10 @@
 #include "summary.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "jsontext.h"
 #include "mode.h"
 
 struct view {
@@ -10,6 +13,16 @@ struct view {
     const char *mode, *target;
     struct buf notes, manifest_path;
 };
+
+static bool built(const struct manifest *m)
+{
+    return m->status == RUN_SUCCEEDED;
+}
+
+static bool tested(const struct manifest *m)
+{
+    return built(m) && m->guardrail.present;
+}
 
 /* What is told about one entry, or NULL for nothing: it did not come to an end, or could not even
  * be started. Of entries that an earlier session ended only the state is told. */
@@ -35,8 +48,12 @@ static int view_init(struct view *v, const struct manifest *m, const struct plan
     *v = (struct view){.m = m, .mode = mode_name(is_for_cloud(plan)), .target = plan->target_id};
     for (size_t i = 0; i < m->n_commands; i++) {
         const char *text = told(&m->commands[i]);
-        if (text)
-            buf_addf(&v->notes, "%s%s: %s", v->notes.len ? "\n" : "", m->commands[i].title, text);
+        if (!text)
+            continue;
+        buf_addstr(&v->notes, v->notes.len ? "\n" : "");
+        buf_addstr(&v->notes, m->commands[i].title);
+        buf_addstr(&v->notes, ": ");
+        buf_addstr(&v->notes, text);
     }
     buf_addf(&v->manifest_path, "%s/manifest.json", m->artifact_root);
     return v->notes.failed || v->manifest_path.failed ? -1 : 0;
@@ -48,148 +65,148 @@ static void view_release(struct view *v)
     buf_release(&v->manifest_path);
 }
 
-static void add_notes(cJSON *parent, const char *key, const struct view *v)
+static void add_notes(struct buf *out, const char *key, const struct view *v)
 {
     if (v->notes.len)
-        json_str(parent, key, v->notes.data);
+        jsontext_str(out, key, v->notes.data);
 }
 
-static void add_artifact(cJSON *artifacts, const char *path, const char *description)
+static void add_artifact(struct buf *out, const char *path, const char *description)
 {
-    cJSON *artifact = json_element(artifacts);
-    json_str(artifact, "path", path);
-    json_str(artifact, "description", description);
+    jsontext_open(out, NULL, '{');
+    jsontext_str(out, "path", path);
+    jsontext_str(out, "description", description);
+    jsontext_close(out, '}');
 }
 
-static void add_build(cJSON *doc, const struct view *v, bool success)
+static void add_build(struct buf *out, const struct view *v)
 {
-    cJSON *build = json_object(doc, "build");
-    json_str(build, "subtaskId", v->target);
-    cJSON *artifacts = json_array(build, "artifacts");
-    add_artifact(artifacts, v->manifest_path.data, "CLI run manifest");
-    add_artifact(artifacts, v->m->log_path, "Runner log (ndjson)");
-    json_str(build, "mode", v->mode);
-    json_str(build, "runId", v->m->run_id);
-    json_bool(build, "success", success);
-    add_notes(build, "notes", v);
+    jsontext_open(out, "build", '{');
+    jsontext_str(out, "subtaskId", v->target);
+    jsontext_open(out, "artifacts", '[');
+    add_artifact(out, v->manifest_path.data, "CLI run manifest");
+    add_artifact(out, v->m->log_path, "Runner log (ndjson)");
+    jsontext_close(out, ']');
+    jsontext_str(out, "mode", v->mode);
+    jsontext_str(out, "runId", v->m->run_id);
+    jsontext_bool(out, "success", built(v->m));
+    add_notes(out, "notes", v);
+    jsontext_close(out, '}');
 }
 
-static void add_test(cJSON *doc, const struct view *v, bool built, bool success)
+static void add_test(struct buf *out, const struct view *v)
 {
     const struct manifest_guardrail *g = &v->m->guardrail;
-    bool advise = !g->present && g->recommendation;
-    cJSON *test = json_object(doc, "test");
-    json_str(test, "subtaskId", v->target);
-    json_bool(test, "success", success);
-    cJSON *report = json_element(json_array(test, "reports"));
-    json_str(report, "name", built ? "guardrails" : "tests");
-    json_str(report, "status", built && g->present ? "passed" : "failed");
-    json_str(report, "details",
-             !built   ? "Skipped because the build stage failed."
-             : advise ? g->recommendation
-                      : g->summary);
-    json_str(test, "runId", v->m->run_id);
+    bool advise = !g->present && g->recommendation, was_built = built(v->m);
+    jsontext_open(out, "test", '{');
+    jsontext_str(out, "subtaskId", v->target);
+    jsontext_bool(out, "success", tested(v->m));
+    jsontext_open(out, "reports", '[');
+    jsontext_open(out, NULL, '{');
+    jsontext_str(out, "name", was_built ? "guardrails" : "tests");
+    jsontext_str(out, "status", tested(v->m) ? "passed" : "failed");
+    jsontext_str(out, "details",
+                 !was_built ? "Skipped because the build stage failed."
+                 : advise   ? g->recommendation
+                            : g->summary);
+    jsontext_close(out, '}');
+    jsontext_close(out, ']');
+    jsontext_str(out, "runId", v->m->run_id);
+    jsontext_close(out, '}');
 }
 
-static void add_review(cJSON *doc, const struct view *v, bool built, bool tested)
+char *summary_review(const struct manifest *m)
 {
-    cJSON *review = json_object(doc, "review");
-    struct buf passed = BUF_INIT;
-    if (tested)
-        buf_addf(&passed, "Diagnostics pipeline succeeded.\nManifest: %s\nRunner log: %s",
-                 v->manifest_path.data, v->m->log_path);
-    json_str(review, "summary",
-             !built    ? "Review skipped: build stage failed."
-             : !tested ? "Review skipped: tests failed."
-                       : passed.data);
-    buf_release(&passed);
-    cJSON *decision = json_object(review, "decision");
-    json_bool(decision, "approved", tested);
-    if (tested)
-        add_notes(decision, "feedback", v);
+    if (!built(m))
+        return strdup("Review skipped: build stage failed.");
+    if (!tested(m))
+        return strdup("Review skipped: tests failed.");
+    struct buf text = BUF_INIT;
+    buf_addf(&text, "Diagnostics pipeline succeeded.\nManifest: %s/manifest.json\nRunner log: %s",
+             m->artifact_root, m->log_path);
+    return buf_detach(&text);
+}
+
+static void add_review(struct buf *out, const struct view *v)
+{
+    char *review = summary_review(v->m);
+    out->failed |= !review;
+    jsontext_open(out, "review", '{');
+    jsontext_str(out, "summary", review);
+    free(review);
+    jsontext_open(out, "decision", '{');
+    jsontext_bool(out, "approved", tested(v->m));
+    if (tested(v->m))
+        add_notes(out, "feedback", v);
     else
-        json_str(decision, "feedback",
-                 built ? "Tests failed; review skipped." : "Build stage failed; review skipped.");
+        jsontext_str(out, "feedback",
+                     built(v->m) ? "Tests failed; review skipped." : "Build stage failed; review skipped.");
+    jsontext_close(out, '}');
+    jsontext_close(out, '}');
 }
 
-static void add_handle(cJSON *handles, const cJSON *h)
-{
-    cJSON *handle = json_element(handles);
-    json_str(handle, "handleId", json_get_str(h, "handle_id"));
-    json_str(handle, "correlationId", json_get_str(h, "correlation_id"));
-    json_str(handle, "stageId", json_get_str(h, "stage_id"));
-    json_str(handle, "status", json_get_str(h, "status"));
-    json_int(handle, "frameCount", json_get_int(h, "frame_count", 0));
-    json_int(handle, "latestSequence", json_get_int(h, "latest_sequence", 0));
-}
-
-static int add_handles(cJSON *doc, const struct manifest *m)
+static void add_handles(struct buf *out, const struct manifest *m)
 {
     if (m->n_handles == 0)
-        return 0;
-    struct buf text = BUF_INIT;
-    buf_addf(&text, "[%s]", m->handles.data);
-    cJSON *parsed = text.failed ? NULL : cJSON_Parse(text.data);
-    buf_release(&text);
-    if (!parsed)
-        return -1;
-    const cJSON *h;
-    cJSON *handles = json_array(doc, "handles");
-    cJSON_ArrayForEach(h, parsed)
-    {
-        add_handle(handles, h);
-    }
-    cJSON_Delete(parsed);
-    return 0;
+        return;
+    jsontext_line(out);
+    jsontext_open(out, "handles", '[');
+    jsontext_line(out);
+    buf_add(out, m->handle_views.data, m->handle_views.len);
+    jsontext_close(out, ']');
 }
 
-static void add_privacy(cJSON *doc, const struct manifest *m)
+static void add_privacy(struct buf *out, const struct manifest *m)
 {
     if (!m->has_privacy)
         return;
-    cJSON *privacy = json_object(doc, "privacy");
-    json_str(privacy, "mode", m->privacy_enforce ? "enforce" : "shadow");
-    json_int(privacy, "totalFrames", (int64_t)m->frames);
-    json_int(privacy, "redactedFrames", (int64_t)m->frames_redacted);
-    json_int(privacy, "blockedFrames", (int64_t)m->frames_blocked);
-    json_int(privacy, "allowedFrames",
-             (int64_t)(m->frames - m->frames_redacted - m->frames_blocked));
+    jsontext_line(out);
+    jsontext_open(out, "privacy", '{');
+    jsontext_str(out, "mode", m->privacy_enforce ? "enforce" : "shadow");
+    jsontext_u64(out, "totalFrames", m->frames);
+    jsontext_u64(out, "redactedFrames", m->frames_redacted);
+    jsontext_u64(out, "blockedFrames", m->frames_blocked);
+    jsontext_u64(out, "allowedFrames", m->frames - m->frames_redacted - m->frames_blocked);
+    jsontext_close(out, '}');
 }
 
-static cJSON *build_document(const struct view *v, const struct plan *plan, int64_t now_ms)
+static void add_document(struct buf *out, const struct view *v, const struct plan *plan,
+                         int64_t now_ms)
 {
-    bool built = v->m->status == RUN_SUCCEEDED;
-    bool tested = built && v->m->guardrail.present;
-    cJSON *doc = json_new();
-    json_str(doc, "taskId", v->m->task_id);
-    json_str(doc, "runId", v->m->run_id);
-    json_str(doc, "mode", v->mode);
-    json_add(doc, "plan", plan_json(plan));
-    add_build(doc, v, built);
-    add_test(doc, v, built, tested);
-    add_review(doc, v, built, tested);
-    json_time(doc, "timestamp", now_ms);
-    if (add_handles(doc, v->m) < 0) {
-        cJSON_Delete(doc);
-        return NULL;
-    }
-    add_privacy(doc, v->m);
-    return doc;
+    jsontext_open(out, NULL, '{');
+    jsontext_line(out);
+    jsontext_str(out, "taskId", v->m->task_id);
+    jsontext_line(out);
+    jsontext_str(out, "runId", v->m->run_id);
+    jsontext_line(out);
+    jsontext_str(out, "mode", v->mode);
+    jsontext_line(out);
+    plan_print(plan, "plan", out);
+    jsontext_line(out);
+    add_build(out, v);
+    jsontext_line(out);
+    add_test(out, v);
+    jsontext_line(out);
+    add_review(out, v);
+    jsontext_line(out);
+    jsontext_time(out, "timestamp", now_ms);
+    add_handles(out, v->m);
+    add_privacy(out, v->m);
+    buf_addstr(out, "\n}\n");
 }
 
-cJSON *summary_build(struct manifest *m, const struct plan *plan, int64_t now_ms)
+int summary_print(struct manifest *m, const struct plan *plan, int64_t now_ms, struct buf *out)
 {
     struct view v;
+    buf_clear(out);
     if (!m->guardrail.computed && manifest_guardrails(m, now_ms) < 0)
-        return NULL;
-    cJSON *doc = view_init(&v, m, plan) == 0 ? build_document(&v, plan, now_ms) : NULL;
+        return -1;
+    if (view_init(&v, m, plan) == 0)
+        add_document(out, &v, plan, now_ms);
+    else
+        out->failed = true;
     view_release(&v);
-    if (!doc)
+    if (out->failed)
         errno = ENOMEM;
-    return doc;
-}
-
-const char *summary_review(const cJSON *summary)
-{
-    return json_get_str(cJSON_GetObjectItemCaseSensitive(summary, "review"), "summary");
+    return out->failed ? -1 : 0;
 }

@@ -6,13 +6,15 @@
 #include "plan.h"
 
 /*
- * The summary document (docs/formats.md): taskId, runId, mode, plan, build, test, review,
- * timestamp, handles, privacy. Computes the manifest's guardrail status if that is still to do.
- * Caller deletes; NULL: out of memory.
+ * The summary document (docs/formats.md) into `out` (cleared first): taskId, runId, mode, plan, build,
+ * test, review, timestamp, handles, privacy; each, and each element of a long list, on a line of its
+ * own, and no newline anywhere else. Computes the manifest's guardrail status if that is still to do.
+ * 0, or -1 (ENOMEM).
  */
-cJSON *summary_build(struct manifest *m, const struct plan *plan, int64_t now_ms);
+int summary_print(struct manifest *m, const struct plan *plan, int64_t now_ms, struct buf *out);
 
-/* What a parent run shows of it: review.summary. Borrowed from `summary`. */
-const char *summary_review(const cJSON *summary);
+/* What a parent run shows of it, review.summary: free() it; NULL: out of memory. The guardrail status
+ * has been computed. */
+char *summary_review(const struct manifest *m);
 
 #endif

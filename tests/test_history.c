@@ -15,6 +15,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "history.h"
+#include "json.h"
 #include "tmpdir.h"
 
 struct fixture {
@@ -55,11 +56,25 @@ static cJSON *summary(const char *run_id, const char *timestamp, const char *not
     return doc;
 }
 
+/* Records the summary. */
+static int add(struct fixture *f, const char *run_id, const char *timestamp, const cJSON *doc,
+               struct err *e)
+{
+    struct buf line = BUF_INIT;
+    assert_int_equal(json_print(doc, false, &line), 0);
+    const struct history_entry entry = {run_id, clock_parse_iso(timestamp), line.data, line.len};
+    int result = history_record(&f->w, &entry, e);
+    int saved = errno;
+    buf_release(&line);
+    errno = saved;
+    return result;
+}
+
 static void record(struct fixture *f, const char *run_id, const char *timestamp, const char *notes)
 {
     struct err e = {""};
     cJSON *doc = summary(run_id, timestamp, notes);
-    if (history_record(&f->w, doc, &e) < 0)
+    if (add(f, run_id, timestamp, doc, &e) < 0)
         fail_msg("%s", e.text);
     cJSON_Delete(doc);
 }
@@ -299,7 +314,7 @@ static void test_history__sets_aside_what_is_no_history(void **state)
 static int try_record(struct fixture *f, struct err *e)
 {
     cJSON *doc = summary("r1", T1, "x");
-    int result = history_record(&f->w, doc, e);
+    int result = add(f, "r1", T1, doc, e);
     cJSON_Delete(doc);
     return result;
 }
@@ -334,7 +349,7 @@ static void test_history__refuses_a_summary_without_ids(void **state)
     json_str(doc, "runId", "r1");
     json_str(doc, "taskId", "t");
     json_str(doc, "timestamp", T1);
-    assert_int_equal(history_record(&f.w, doc, &e), -1);
+    assert_int_equal(add(&f, "r1", T1, doc, &e), -1);
     assert_int_equal(errno, EINVAL);
     assert_int_equal(access(f.file, F_OK), -1);
     cJSON_Delete(doc);
