@@ -110,7 +110,7 @@
 /* Jobs queued for each worker: what it does next is there when it is done, and whoever fills the queue
  * is woken when half of it is empty. Too many would start what a failure makes pointless; they look
  * for that before they start. */
-#define QUEUED_PER_WORKER 4u
+#define QUEUED_PER_WORKER 8u
 
 /* Descriptors a worker may have open at once, its command's log with them, and those of the rest. */
 #define WORKER_DESCRIPTORS 8

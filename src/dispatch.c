@@ -42,13 +42,15 @@ static bool start_command(struct engine *g, struct live_run *r, size_t index)
     while (!(t = calloc(1, sizeof *t))) /* nobody else would have us try again */
         clock_sleep_ms(WRITE_RETRY_PAUSE_MS);
     t->run = r;
-    t->quiet = graph_is_leaf(&r->graph, index) && r->graph.ready > 1 &&
-               r->pipeline->stages[index].pool_index == STAGE_NO_POOL;
+    /* and more of its run are ready: no hurry to hear of it */
+    bool quiet = graph_is_leaf(&r->graph, index) && r->graph.ready > 1 &&
+                 r->pipeline->stages[index].pool_index == STAGE_NO_POOL;
     t->job = (struct job){.run = &r->context,
                           .cancel = &r->cancel,
                           .journal = &r->journal,
                           .stage = &r->pipeline->stages[index],
                           .index = index,
+                          .quiet = quiet,
                           .ended = engine_task_ended,
                           .context = t};
     if (queue(g, t))

@@ -51,7 +51,7 @@ static void journal_failed(struct journal *j)
 void engine_task_ended(struct job *job, enum stage_event event)
 {
     struct task *t = job->context;
-    bool quiet = t->quiet && (event == STAGE_EV_SUCCEED || event == STAGE_EV_EXCUSE);
+    bool quiet = job->quiet && (event == STAGE_EV_SUCCEED || event == STAGE_EV_EXCUSE);
     struct engine *g = t->run->journal.owner;
     pthread_mutex_lock(&g->lock);
     t->event = event;

@@ -15,7 +15,6 @@
 struct task {
     struct job job;
     struct live_run *run;
-    bool quiet; /* nothing waits for its end, and more of its run are ready: no hurry to hear of it */
     enum stage_event event;
     struct task *next;
 };

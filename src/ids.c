@@ -30,14 +30,14 @@ static void random_bytes(unsigned char *out, size_t n)
  * once, and then gone from memory. */
 static unsigned char random_byte(void)
 {
-    static _Thread_local unsigned char bytes[256];
-    static _Thread_local size_t left;
-    if (left == 0) {
+    static _Thread_local unsigned char bytes[ID_RANDOM_BYTES];
+    static _Thread_local size_t used = sizeof bytes;
+    if (used == sizeof bytes) {
         random_bytes(bytes, sizeof bytes);
-        left = sizeof bytes;
+        used = 0;
     }
-    unsigned char byte = bytes[--left];
-    bytes[left] = 0;
+    unsigned char byte = bytes[used];
+    bytes[used++] = 0;
     return byte;
 }
 

@@ -11,6 +11,7 @@
 #define ID_RUN_LEN ((size_t)33) /* 2026-11-22T17-08-00-123Z-0a1b2c3d */
 #define ID_TOKEN_LEN ((size_t)64)
 #define ID_SLUG_MAX ((size_t)80)
+#define ID_RANDOM_BYTES ((size_t)256) /* that a thread asks the kernel for at once */
 
 /* Random (version 4) UUID, RFC 4122. The process ends if the kernel gives no random bytes. */
 void id_uuid(char out[ID_UUID_LEN + 1]);

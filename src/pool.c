@@ -25,10 +25,18 @@ struct pool {
     struct pool_thread *threads;
 };
 
-static struct job *next_job(struct pool *p)
+static bool half_empty(const struct pool *p)
+{
+    return p->queued <= p->room / 2;
+}
+
+/* Who finds the queue half empty tells what has ended so far, so that it is filled again. */
+static struct job *next_job(struct pool *p, struct worker *w)
 {
     struct job *job = NULL;
     pthread_mutex_lock(&p->lock);
+    if (half_empty(p))
+        worker_tell(w);
     while (p->queued == 0 && !p->stopping)
         pthread_cond_wait(&p->work, &p->lock);
     if (p->queued > 0) {
@@ -44,7 +52,7 @@ static void *worker_main(void *arg)
 {
     struct pool_thread *t = arg;
     struct job *job;
-    while ((job = next_job(t->pool)))
+    while ((job = next_job(t->pool, &t->worker)))
         worker_run(&t->worker, job);
     return NULL;
 }
@@ -65,7 +73,7 @@ bool pool_try_add(struct pool *p, struct job *job)
 bool pool_wants_more(struct pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    bool more = p->queued <= p->room / 2;
+    bool more = half_empty(p);
     pthread_mutex_unlock(&p->lock);
     return more;
 }

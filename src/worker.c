@@ -243,7 +243,16 @@ static void record_end(struct execution *x, struct mutation *m, struct buf *line
     if (m->event == STAGE_EV_FAIL && !job->run->keep_going)
         cancel_halt(job->cancel); /* before any worker can take another job of the run */
     ending_assign(m, job, x->worker->number, x->begin_ms);
-    push_mutation(x->worker->outbox, m);
+    bool quiet = job->quiet && (m->event == STAGE_EV_SUCCEED || m->event == STAGE_EV_EXCUSE);
+    if (quiet)
+        push_quietly(x->worker->outbox, m);
+    else
+        push_mutation(x->worker->outbox, m);
+}
+
+void worker_tell(struct worker *w)
+{
+    wake_signal(w->outbox->persister);
 }
 
 /* Pushes what there is to say about an attempt that failed, and keeps `m`, which is how the command

@@ -52,6 +52,7 @@ struct job {
      */
     void (*ended)(struct job *job, enum stage_event event);
     void *context; /* the submitter's */
+    bool quiet;    /* nothing waits for its end: it may be told together with later ones */
 
     bool follows; /* its failure is an effect of another: of the run's time being over, or of
                      something else that failed */
@@ -70,8 +71,11 @@ struct worker {
     struct stream streams[2];
 };
 
-/* Runs the job, or the next attempt of it, to its end in the calling thread. */
+/* Runs the job, or the next attempt of it, to its end in the calling thread. The end of a quiet one is
+ * pushed, but the persister is woken for it only by what comes after: who runs out of jobs has to call
+ * worker_tell. */
 void worker_run(struct worker *w, struct job *job);
+void worker_tell(struct worker *w);
 
 /* Takes job->end to be pushed by somebody else, with the time it is now; `ended` follows. */
 struct mutation *job_take_end(struct job *job);

@@ -17,8 +17,10 @@
 #include <sys/syscall.h>
 
 #include "atomicfile.h"
+#include "ids.h"
 #include "tmpdir.h"
 
+#define TMP_BYTES 8 /* random ones in a temporary name */
 #define WRITERS 8
 #define ROUNDS 200
 #define UNIT 1000 /* writer k writes k * UNIT times the letter 'a' + k */
@@ -28,16 +30,32 @@ struct folder {
     int fd;
 };
 
-static atomic_int zero_draws; /* that many draws of random bytes give zeros */
+static atomic_int draws;      /* of random bytes, ID_RANDOM_BYTES each */
+static atomic_int zero_names; /* that many names made of what is drawn next are zeros */
 
 /* Stands before the C library's: lets a test know a temporary name in advance. */
 ssize_t getrandom(void *out, size_t n, unsigned flags)
 {
-    if (atomic_load(&zero_draws) <= 0)
-        return syscall(SYS_getrandom, out, n, flags);
-    atomic_fetch_sub(&zero_draws, 1);
-    memset(out, 0, n);
-    return (ssize_t)n;
+    char *bytes = out;
+    ssize_t got = syscall(SYS_getrandom, out, n, flags);
+    atomic_fetch_add(&draws, 1);
+    for (ssize_t i = 0; i + TMP_BYTES <= got && atomic_load(&zero_names) > 0; i += TMP_BYTES) {
+        memset(bytes + i, 0, TMP_BYTES);
+        atomic_fetch_sub(&zero_names, 1);
+    }
+    return got;
+}
+
+/* Uses up what this thread has drawn. */
+static void make_next_names_zero(int n)
+{
+    char hex[3];
+    atomic_store(&draws, 0);
+    while (atomic_load(&draws) == 0)
+        id_hex(hex, 2);
+    for (size_t i = 1; i < ID_RANDOM_BYTES; i++)
+        id_hex(hex, 2);
+    atomic_store(&zero_names, n);
 }
 
 static int setup(void **state)
@@ -55,7 +73,7 @@ static int teardown(void **state)
 {
     struct folder *f = *state;
     atomicfile_inject(NULL);
-    atomic_store(&zero_draws, 0);
+    atomic_store(&zero_names, 0);
     close(f->fd);
     tmpdir_remove(f->path);
     free(f);
@@ -351,9 +369,9 @@ static void test_atomicfile__draws_another_name_when_one_is_taken(void **state)
 {
     struct folder *f = *state;
     assert_int_equal(symlinkat("victim", f->fd, ".m.json.0000000000000000.tmp"), 0);
-    atomic_store(&zero_draws, 2);
+    make_next_names_zero(2);
     assert_int_equal(replace(f, "m.json", "new"), 0);
-    assert_int_equal(atomic_load(&zero_draws), 0);
+    assert_int_equal(atomic_load(&zero_names), 0);
     assert_content(f, "m.json", "new");
     assert_int_equal(entries(f), 2);
     assert_int_equal(faccessat(f->fd, "victim", F_OK, 0), -1);
@@ -364,7 +382,7 @@ static void test_atomicfile__leaves_a_taken_name_alone_and_gives_up(void **state
     struct folder *f = *state;
     assert_int_equal(replace(f, "m.json", "old"), 0);
     assert_int_equal(replace(f, ".m.json.0000000000000000.tmp", "of somebody else"), 0);
-    atomic_store(&zero_draws, 1000);
+    make_next_names_zero(1000);
     assert_int_equal(replace(f, "m.json", "new"), -1);
     assert_int_equal(errno, EEXIST);
     assert_content(f, "m.json", "old");

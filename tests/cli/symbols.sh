@@ -25,7 +25,7 @@ expect_users persister_write_closed "epilogue.c.o "
 # The environment, the folder and the file mode mask of the process are its owner's.
 expect_users "setenv|unsetenv|putenv|clearenv|chdir|fchdir|umask" ""
 
-# Children are spawned, never forked, and only the command line may end the process.
-expect_users "fork|vfork|system|popen" ""
-expect_users posix_spawn "proc.c.o "
+# Children share our memory until they execute something else, and only the command line may end the process.
+expect_users "fork|vfork|system|popen|posix_spawn" ""
+expect_users clone "proc.c.o "
 expect_users "exit|_exit|quick_exit" ""
