@@ -13,6 +13,12 @@
 
 #include "bounds.h"
 #include "fd.h"
+#include "tsan.h"
+
+#ifdef CORCH_TSAN /* takes every clone for a fork, after which it looks at nothing any more */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
 
 /* Runs in the child, in our memory, and does not return: nothing may be noted in between. */
 #define CHILD_ONLY __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
