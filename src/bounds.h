@@ -1,7 +1,7 @@
 /*
  * Every limit of the program, with what too low and too high would cost.
  * Memory of a run = workers * (CHUNK_POOL * sizeof(struct chunk) + outbox + 2 streams)
- *                   + a constant + about 1 KiB per stage, and 7 KiB per stage when it has ended.
+ *                   + a constant + 1 to 2 KiB per stage, and 4 KiB more when the run has ended.
  */
 #ifndef CORCH_BOUNDS_H
 #define CORCH_BOUNDS_H
