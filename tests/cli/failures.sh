@@ -90,15 +90,22 @@ keep_going_runs_what_it_can() {
     done
 }
 
+# after_begin_of FILE…: the beginning of a command's text: until all of them are there.
+after_begin_of() {
+    printf 'until test -e %s; do sleep 0.01; done; ' "$@"
+}
+
 the_first_failure_in_time_is_named() {
-    config "$(parallel p 3 "$(command_stage a "$(after_failure_of 03-c); exit 1" "$limit")" \
-        "$(command_stage b "$(after_failure_of 01-a); exit 2" "$limit")" "$(command_stage c 'exit 3')")"
-    run start p
-    expect_end 1 failed stage:c:failed "failed failed failed"
-    forget
-    run start --keep-going p
-    expect_end 1 failed stage:c:failed "failed failed failed"
-    forget
+    local option
+    for option in --no-interactive --keep-going; do
+        config "$(parallel p 3 "$(command_stage a "touch a_runs; $(after_failure_of 03-c); exit 1" "$limit")" \
+            "$(command_stage b "touch b_runs; $(after_failure_of 01-a); exit 2" "$limit")" \
+            "$(command_stage c "$(after_begin_of a_runs b_runs) exit 3" "$limit")")"
+        run start "$option" p
+        expect_end 1 failed stage:c:failed "failed failed failed"
+        rm a_runs b_runs
+        forget
+    done
 }
 
 # with_child MEMBERS: a subpipeline that fails once the stage beside it runs.
@@ -133,11 +140,12 @@ a_run_that_will_fail_starts_nothing_new() {
     local error='.runs/0101/cli/*/errors/01-x.json'
     config "$(parallel p 3 "$(subpipeline_stage s q)" \
         "$(command_stage b "until ls $error; do sleep 0.01; done; touch b_done" "$limit")" "$(command_stage c true "$(needs b)")")" \
-        "$(parallel q 2 "$(command_stage x "exit 3")" "$(command_stage y "until test -e b_done; do sleep 0.01; done; sleep 0.1" "$limit")")"
+        "$(parallel q 2 "$(command_stage x "$(after_begin_of y_runs) exit 3" "$limit")" \
+            "$(command_stage y "touch y_runs; until test -e b_done; do sleep 0.01; done; sleep 0.1" "$limit")")"
     run start p
     expect_end 1 failed subpipeline:q:failed "failed succeeded pending"
     expect_value "$(child_of s)/manifest.json" 'd["status_detail"], " ".join(c["status"] for c in d["commands"])' "('stage:x:failed', 'failed succeeded')"
-    rm b_done
+    rm b_done y_runs
     forget
 }
 
@@ -239,9 +247,10 @@ a_run_has_its_time() {
 
 # A failure that came before the end of the time remains what the run names.
 time_runs_out_after_a_failure() {
-    config "$(parallel p 2 "$(command_stage a 'exit 3')" "$(command_stage b "$lasting")")"
+    config "$(parallel p 2 "$(command_stage a "$(after_begin_of b_runs) exit 3")" "$(command_stage b "touch b_runs; $lasting")")"
     run start --timeout 4 p
     expect_end 1 failed stage:a:failed "failed failed"
+    rm b_runs
     forget
 }
 
