@@ -36,6 +36,14 @@
  * too many only use memory. */
 #define CHUNK_POOL 16u
 
+/* Chunks of a command that are written by one call, if so many have come: a file system does larger
+ * writes at half the price. More would hold back buffers that the worker could fill. */
+#define GATHERED_CHUNKS 8u
+
+/* Chunks after which a worker wakes the persister; for fewer, it does when the oldest is CHUNK_AGE_NS
+ * old. Too few and each is written alone. */
+#define TOLD_CHUNKS 4u
+
 /* Slots of an outbox (a power of two, one of them stays free). */
 #define OUTBOX_SLOTS 64u
 
@@ -157,6 +165,8 @@
 static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");
 static_assert(OUTBOX_SLOTS > CHUNK_POOL + OUTBOX_MUTATIONS,
               "an outbox holds every chunk of its worker and its mutations: a push can't fail");
+static_assert(GATHERED_CHUNKS + TOLD_CHUNKS < CHUNK_POOL,
+              "a worker has buffers to fill while others are written and some wait to be told of");
 static_assert(CHUNK_BYTES >= CHUNK_HEAD + CHUNK_BINARY_BYTES * 6 + CHUNK_BINARY_BYTES * 4 / 3 + 512,
               "a binary chunk fits its buffer in the worst case");
 static_assert(CHUNK_BYTES > STREAM_BYTES, "plain text fits without a split");

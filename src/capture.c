@@ -51,6 +51,13 @@ static int64_t carry_out_cancel(struct capture *c, int64_t now)
     return c->level == CANCEL_NONE && !c->exited ? c->deadline_ns : c->kill_ns;
 }
 
+static void tell_persister(struct capture *c)
+{
+    wake_signal(c->outbox->persister);
+    c->tell_ns = WAKE_FOREVER;
+    c->untold = 0;
+}
+
 /* A buffer from the pool, sleeping while all are under way: this is the backpressure (I5). */
 static struct chunk *take_chunk(struct capture *c)
 {
@@ -59,15 +66,22 @@ static struct chunk *take_chunk(struct capture *c)
         struct chunk *chunk = outbox_take(c->outbox);
         if (chunk)
             return chunk;
+        tell_persister(c);
         wake_wait(&c->outbox->room, seen, carry_out_cancel(c, clock_mono_ns()));
     }
 }
 
+/* A few chunks are told of together, so that they can be written by one call. */
 static void push(struct capture *c, struct chunk *chunk)
 {
     struct record r = {.journal = c->journal, .kind = RECORD_LINES, .as.chunk = chunk};
     r.index = (uint32_t)(c->context.index - 1);
-    outbox_push_wait(c->outbox, &r);
+    if (!outbox_push_quietly(c->outbox, &r))
+        outbox_push_wait(c->outbox, &r);
+    if (++c->untold >= TOLD_CHUNKS)
+        tell_persister(c);
+    else
+        c->tell_ns = earlier(c->tell_ns, clock_mono_ns() + CHUNK_AGE_NS);
 }
 
 /* Encodes and pushes what a stream has gathered; `last`: its end has come. */
@@ -148,8 +162,10 @@ static int64_t emit_aged(struct capture *c, int64_t now)
     int64_t next = WAKE_FOREVER;
     for (int i = 0; i < 2; i++) {
         struct stream *s = &c->streams[i];
-        if (s->ready > 0 && now >= s->first_ns + CHUNK_AGE_NS)
+        if (s->ready > 0 && now >= s->first_ns + CHUNK_AGE_NS) {
             emit(c, s, false);
+            tell_persister(c);
+        }
         if (s->ready > 0)
             next = earlier(next, s->first_ns + CHUNK_AGE_NS);
     }
@@ -211,13 +227,13 @@ static void leave_pipes(struct capture *c)
     c->drain_ns = WAKE_FOREVER;
 }
 
-/* The command runs on: what was said of its start goes on its way. Returns when that is due. */
-static int64_t tell_persister(struct capture *c, int64_t now)
+/* The command runs on: what was said of its start, or what it printed, goes on its way. Returns when
+ * that is due. */
+static int64_t tell_in_time(struct capture *c, int64_t now)
 {
-    if (now < c->tell_ns)
-        return c->tell_ns;
-    wake_signal(c->outbox->persister);
-    return c->tell_ns = WAKE_FOREVER;
+    if (now >= c->tell_ns)
+        tell_persister(c);
+    return c->tell_ns;
 }
 
 void capture_run(struct capture *c)
@@ -228,6 +244,7 @@ void capture_run(struct capture *c)
     c->nap_ns = NAP_MIN_NS;
     c->nap_until_ns = clock_mono_ns() + FIRST_NAP_NS;
     c->since_nap = 0;
+    c->untold = 0;
     c->tell_ns = clock_mono_ns() + TELL_NS;
     while (!c->exited || pipes_open(c)) {
         int64_t now = clock_mono_ns();
@@ -246,7 +263,7 @@ void capture_run(struct capture *c)
         if (c->exited && !pipes_open(c))
             break;
         deadline = earlier(deadline, emit_aged(c, now));
-        deadline = earlier(deadline, tell_persister(c, now));
+        deadline = earlier(deadline, tell_in_time(c, now));
         wait_for(c, now, deadline);
     }
     if (c->level != CANCEL_NONE) /* who has let go of the pipes is not waited for, but not left */

@@ -32,6 +32,7 @@ struct capture {
     int64_t drain_ns;  /* when we stop waiting for the pipes */
     int64_t nap_ns, nap_until_ns;
     int64_t tell_ns;  /* when the persister is woken for what was pushed without */
+    unsigned untold;  /* chunks among that */
     bool wide[2];     /* its pipe has been widened */
     size_t since_nap; /* bytes read since the last nap */
 };

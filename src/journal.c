@@ -20,6 +20,7 @@
 /* A running command. */
 struct active {
     int log_fd;
+    bool only; /* its log is the run's: see open_command_log */
     char handle_id[40];
     char *decision_end; /* how each of its decision lines ends */
     uint64_t redacted, blocked;
@@ -91,48 +92,78 @@ void journal_fail(struct journal *j, int error)
         j->on_failure(j);
 }
 
-/* Appends all of it or nothing: on a lasting failure what was written of it is cut off again. */
-static int append(int fd, const char *bytes, size_t n)
+/* Takes away the first `wrote` bytes. */
+static struct iovec *advance(struct iovec *at, int *n, size_t wrote)
 {
-    size_t done = 0;
-    int64_t give_up = 0;
-    while (done < n) {
-        ssize_t wrote = write(fd, bytes + done, n - done);
-        if (wrote >= 0) {
-            done += (size_t)wrote;
-            give_up = 0;
-            continue;
-        }
-        if (errno == EINTR)
-            continue;
-        int64_t now = clock_mono_ns();
-        if (give_up == 0)
-            give_up = now + (int64_t)WRITE_RETRY_MS * 1000000;
-        if ((errno == ENOSPC || errno == EDQUOT) && now < give_up) {
-            clock_sleep_ms(WRITE_RETRY_PAUSE_MS); /* space may come back */
-            continue;
-        }
-        int error = errno;
-        struct stat st;
-        if (done > 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size - (off_t)done) != 0)
-            error = errno;
-        errno = error;
-        return -1;
+    for (; *n > 0 && wrote >= at->iov_len; at++, --*n)
+        wrote -= at->iov_len;
+    if (*n > 0) {
+        at->iov_base = (char *)at->iov_base + wrote;
+        at->iov_len -= wrote;
     }
-    return 0;
+    return at;
 }
 
-void journal_append(struct journal *j, size_t index, const char *lines, size_t n)
+/* Whether to go on after a write that failed: a signal, or a full disk on which space may come back. */
+static bool may_go_on(int64_t *give_up)
 {
-    if (n == 0 || atomic_load(&j->failed))
-        return;
-    int command_fd = j->active[index].log_fd;
-    if (append(j->runner_fd, lines, n) != 0 || (command_fd >= 0 && append(command_fd, lines, n) != 0)) {
-        journal_fail(j, errno);
-        return;
+    if (errno == EINTR)
+        return true;
+    int64_t now = clock_mono_ns();
+    if (*give_up == 0)
+        *give_up = now + (int64_t)WRITE_RETRY_MS * 1000000;
+    if ((errno != ENOSPC && errno != EDQUOT) || now >= *give_up)
+        return false;
+    clock_sleep_ms(WRITE_RETRY_PAUSE_MS);
+    return true;
+}
+
+/* Appends `n` pieces, each of them whole or not at all: on a lasting failure what was written of one is
+ * cut off again. Returns how many were written; fewer than `n`: errno. */
+static int append(int fd, const struct iovec *lines, int n)
+{
+    struct iovec left[GATHERED_CHUNKS], *at = left;
+    int64_t give_up = 0;
+    int to_do = n;
+    memcpy(left, lines, (size_t)n * sizeof *lines);
+    while (to_do > 0) {
+        ssize_t wrote = writev(fd, at, to_do);
+        if (wrote >= 0) {
+            at = advance(at, &to_do, (size_t)wrote);
+            give_up = 0;
+        } else if (!may_go_on(&give_up)) {
+            int error = errno;
+            struct stat st;
+            off_t torn = (off_t)(lines[n - to_do].iov_len - at->iov_len);
+            if (torn > 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size - torn) != 0)
+                error = errno;
+            errno = error;
+            break;
+        }
     }
-    if (j->watch)
-        watch_offer(j->watch, j->manifest.run_id, lines, n);
+    return n - to_do;
+}
+
+void journal_append(struct journal *j, size_t index, const struct iovec *lines, int n)
+{
+    if (atomic_load(&j->failed))
+        return;
+    int command_fd = j->active[index].only ? -1 : j->active[index].log_fd, wanted = n;
+    n = append(j->runner_fd, lines, n);
+    if (n < wanted)
+        journal_fail(j, errno);
+    if (command_fd >= 0 && append(command_fd, lines, n) < n)
+        journal_fail(j, errno);
+    for (int i = 0; j->watch && i < n; i++)
+        watch_offer(j->watch, j->manifest.run_id, lines[i].iov_base, lines[i].iov_len);
+}
+
+/* What a mutation has to say. */
+static void append_lines(struct journal *j, const struct mutation *m)
+{
+    const struct iovec lines = {m->lines, m->lines_len};
+    if (m->lines && m->lines_len > 0)
+        journal_append(j, m->index, &lines, 1);
 }
 
 /* An earlier session may have done some. */
@@ -205,6 +236,25 @@ static void offer_stage(struct journal *j, size_t index)
     offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
 }
 
+static bool is_runner_log(const struct journal *j, int fd)
+{
+    struct stat runner, log;
+    return fstat(j->runner_fd, &runner) == 0 && fstat(fd, &log) == 0 &&
+           runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
+}
+
+/* Where a run is one command, its log and the run's have the same lines: one file with two names, where
+ * the file system knows such and there is no log of that name yet. */
+static int open_command_log(struct journal *j, size_t index, const char *name)
+{
+    struct active *a = &j->active[index];
+    if (j->manifest.n_commands == 1)
+        (void)!linkat(j->dir.fd, "runner.ndjson", j->dir.fd, name, 0);
+    a->log_fd = open_log(j, name);
+    a->only = a->log_fd >= 0 && is_runner_log(j, a->log_fd);
+    return a->log_fd < 0 ? -1 : 0;
+}
+
 /* Opens the command's log and prepares the lines about its decisions. */
 static int active_start(struct journal *j, const struct mutation *m, const char *log_name)
 {
@@ -218,8 +268,7 @@ static int active_start(struct journal *j, const struct mutation *m, const char 
     a->decision_end = buf_detach(&end);
     if (!a->decision_end)
         return -1;
-    a->log_fd = open_log(j, log_name);
-    return a->log_fd < 0 ? -1 : 0;
+    return open_command_log(j, m->index, log_name);
 }
 
 /* Between two attempts of a command its log is closed: thousands may wait for their next one. */
@@ -230,14 +279,14 @@ static void reopen_log(struct journal *j, size_t index)
         return;
     rundir_command_file(name, sizeof name, "commands", index + 1, j->manifest.commands[index].id,
                         "ndjson");
-    j->active[index].log_fd = open_log(j, name);
-    if (j->active[index].log_fd < 0)
+    if (open_command_log(j, index, name) != 0)
         journal_fail(j, errno);
 }
 
 void journal_flush(struct journal *j)
 {
-    if (j->decisions.len > 0 && append(j->privacy_fd, j->decisions.data, j->decisions.len) != 0)
+    const struct iovec lines = {j->decisions.data, j->decisions.len};
+    if (j->decisions.len > 0 && append(j->privacy_fd, &lines, 1) < 1)
         journal_fail(j, errno);
     if (j->decisions.failed)
         journal_fail(j, ENOMEM);
@@ -316,8 +365,7 @@ int journal_stage_start(struct journal *j, const struct mutation *m)
         if (manifest_set(c, &c->log_path, m->log_path) != 0)
             return ENOMEM;
     }
-    if (m->lines)
-        journal_append(j, m->index, m->lines, m->lines_len);
+    append_lines(j, m);
     if (m->log_path)
         journal_frame(j, m->index, 1, CHUNK_NO_RULE);
     offer_stage(j, m->index);
@@ -380,7 +428,7 @@ static int set_links(struct journal *j, const struct mutation *m)
 void journal_stage_lines(struct journal *j, const struct mutation *m)
 {
     reopen_log(j, m->index);
-    journal_append(j, m->index, m->lines, m->lines_len);
+    append_lines(j, m);
     if (m->event == STAGE_EV_RETRY)
         fd_close(&j->active[m->index].log_fd);
 }
@@ -388,8 +436,7 @@ void journal_stage_lines(struct journal *j, const struct mutation *m)
 int journal_stage_end(struct journal *j, const struct mutation *m)
 {
     reopen_log(j, m->index);
-    if (m->lines)
-        journal_append(j, m->index, m->lines, m->lines_len);
+    append_lines(j, m);
     if (m->frames > 0)
         journal_frame(j, m->index, m->frames, CHUNK_NO_RULE);
     j->manifest.frames_redacted += j->active[m->index].redacted;

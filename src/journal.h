@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "manifest.h"
 #include "rundir.h"
@@ -93,10 +94,10 @@ void mutation_free(struct mutation *m);
 int journal_init(struct journal *j);
 void journal_release(struct journal *j); /* closes and frees, the manifest and dir as well */
 
-/* Persister: appends whole lines to runner.ndjson and to the log of command `index`. Waits for
- * space on a full disk, for a bounded time; then the journal has failed, and both logs end with
- * the last whole line. */
-void journal_append(struct journal *j, size_t index, const char *lines, size_t n);
+/* Persister: appends whole lines, in up to GATHERED_CHUNKS pieces, to runner.ndjson and to the log of
+ * command `index`. Waits for space on a full disk, for a bounded time; then the journal has failed, and
+ * both logs end with a whole line. */
+void journal_append(struct journal *j, size_t index, const struct iovec *lines, int n);
 
 /* Persister: one frame of a running command passed the privacy guard; `rule` as in struct chunk.
  * Frames are decisions in privacy-decisions.ndjson; those with a rule are in the manifest as well, up

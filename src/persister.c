@@ -127,25 +127,62 @@ static void apply(struct persister *p, struct mutation *m)
         m->applied(m, error);
 }
 
-/* One record of each outbox: nobody waits for a chatty neighbour. */
+/* Chunks of one command, one behind the other. */
+struct gathered {
+    struct journal *journal;
+    uint32_t index;
+    unsigned n;
+    struct chunk *chunks[GATHERED_CHUNKS];
+};
+
+/* Between the chunks of two commands there is always a mutation. */
+static void gather(struct gathered *g, const struct record *r)
+{
+    assert(g->n == 0 || (g->journal == r->journal && g->index == r->index));
+    g->journal = r->journal;
+    g->index = r->index;
+    g->chunks[g->n++] = r->as.chunk;
+}
+
+static void write_gathered(const struct gathered *g, struct outbox *from)
+{
+    struct iovec lines[GATHERED_CHUNKS];
+    for (unsigned i = 0; i < g->n; i++) {
+        struct chunk *c = g->chunks[i];
+        lines[i] = (struct iovec){c->bytes + c->begin, c->end - c->begin};
+    }
+    journal_append(g->journal, g->index, lines, (int)g->n);
+    for (unsigned i = 0; i < g->n; i++) {
+        if (g->chunks[i]->frame)
+            journal_frame(g->journal, g->index, g->chunks[i]->frame, g->chunks[i]->rule);
+        outbox_give(from, g->chunks[i]);
+    }
+}
+
+/* Some chunks of an outbox, or up to and with its next mutation; false: it is empty. */
+static bool drain(struct persister *p, struct outbox *from)
+{
+    struct gathered g = {.n = 0};
+    struct record r = {.kind = RECORD_LINES};
+    bool any = false;
+    while (r.kind == RECORD_LINES && g.n < GATHERED_CHUNKS && outbox_pop(from, &r)) {
+        any = true;
+        if (r.kind == RECORD_LINES)
+            gather(&g, &r);
+    }
+    if (g.n > 0)
+        write_gathered(&g, from);
+    if (r.kind == RECORD_MUTATION)
+        apply(p, r.as.mutation);
+    return any;
+}
+
+/* A little of each outbox: nobody waits for a chatty neighbour. */
 static bool drain_round(struct persister *p)
 {
     bool any = false;
-    for (unsigned i = 0; i < p->n_outboxes; i++) {
-        struct record r;
-        if (!outbox_pop(&p->outboxes[i], &r))
-            continue;
-        any = true;
-        if (r.kind == RECORD_LINES) {
-            struct chunk *c = r.as.chunk;
-            journal_append(r.journal, r.index, c->bytes + c->begin, c->end - c->begin);
-            if (c->frame)
-                journal_frame(r.journal, r.index, c->frame, c->rule);
-            outbox_give(&p->outboxes[i], c);
-        } else {
-            apply(p, r.as.mutation);
-        }
-    }
+    for (unsigned i = 0; i < p->n_outboxes; i++)
+        any |= drain(p, &p->outboxes[i]);
     return any;
 }
 

@@ -150,6 +150,44 @@ subpipeline_again() {
     forget_runs
 }
 
+# The run's log and that of its only command are one file, where there can be such; after the folder was
+# copied they are two, which go on side by side.
+logs_of_one_command_go_on() {
+    local copied
+    for copied in false true; do
+        config "$(pipeline p "$(command_stage a 'echo out; test -f flag')")"
+        rm -f flag
+        run start p
+        expect_code 1 "the only command fails"
+        folder=$(run_folder)
+        if ln stdout link; then
+            rm link
+            [ "$folder/runner.ndjson" -ef "$folder/commands/01-a.ndjson" ] || fail "two logs of one command"
+        fi
+        if $copied; then
+            cp "$folder/runner.ndjson" copy
+            mv copy "$folder/commands/01-a.ndjson"
+        fi
+        touch flag
+        run resume "${folder##*/}"
+        expect_code 0 "resume, copied: $copied"
+        cmp "$folder/runner.ndjson" "$folder/commands/01-a.ndjson" || fail "the logs differ, copied: $copied"
+        [ "$(grep -c '"data":"out' "$folder/runner.ndjson")" -eq 2 ] || fail "not each line once, copied: $copied"
+        forget_runs
+    done
+}
+
+logs_of_two_commands_are_two() {
+    config "$(pipeline p "$(command_stage a 'echo a')" "$(command_stage b 'echo b')")"
+    run start p
+    folder=$(run_folder)
+    cat "$folder/commands/01-a.ndjson" "$folder/commands/02-b.ndjson" | cmp - "$folder/runner.ndjson" ||
+        fail "the run's log is not those of its commands"
+    forget_runs
+}
+
+logs_of_one_command_go_on
+logs_of_two_commands_are_two
 only_the_rest_is_run
 refusals_change_nothing
 one_at_a_time
