@@ -188,6 +188,7 @@ static void run_open(struct run *run, const char *path, size_t commands, unsigne
     *run = (struct run){.deadline = INT64_MAX, .workers = workers};
     bench_need(mkdir(path, 0700) == 0, "make a run folder");
     j->dir.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    j->grown_fd = -1;
     j->dir.path = bench_copy(path);
     j->dir.rel = bench_copy(MADE_RUN);
     bench_need(j->dir.fd >= 0 && mkdirat(j->dir.fd, "commands", 0700) == 0, "make a run folder");

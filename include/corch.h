@@ -176,6 +176,10 @@ int corch_run_part(corch_run *run, size_t i, corch_part *part);
 /* A descriptor that becomes readable when the run is over; the run's, don't read or close it. */
 int corch_run_fd(const corch_run *run);
 
+/* Of a run of corch_exec_start: a descriptor that becomes readable when the run's log has grown. Read
+ * eight bytes from it (it is an eventfd(2)) before you look at the log. Of other runs: -1. */
+int corch_run_log_fd(const corch_run *run);
+
 /* Asks the run to end: SIGTERM to its commands, SIGKILL after the grace time; `now` not 0: SIGKILL
  * at once. The run ends as cancelled, with everything recorded. Again: no harm. */
 void corch_run_cancel(corch_run *run, int now);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "bounds.h"
@@ -171,9 +172,6 @@ static void open_log(struct show *s)
     int folder = open_folder(corch_run_folder(s->wait.run));
     if (folder < 0 || logtail_open(&s->log, folder, "runner.ndjson") != 0)
         give_up(s, "read the run's log");
-    else if (logtail_watch(&s->log) != 0)
-        output_message("can't wait for the run's log (%s): it is shown when the command has ended",
-                       strerror(errno));
     if (folder >= 0)
         close(folder);
 }
@@ -267,13 +265,14 @@ static void show_run(struct show *s)
         if (to < 0 && s->step == SHOW_DONE && s->wait.over)
             return;
         enum { OUT, LOG, FDS };
+        int log = corch_run_log_fd(s->wait.run);
         struct pollfd fds[FDS] = {
             [OUT] = {.fd = to, .events = POLLOUT},
-            [LOG] = {.fd = to < 0 && s->step == SHOW_LOG ? logtail_fd(&s->log) : -1,
-                     .events = POLLIN}};
+            [LOG] = {.fd = to < 0 && s->step == SHOW_LOG ? log : -1, .events = POLLIN}};
         run_wait_once(&s->wait, fds, FDS);
+        eventfd_t grown;
         if (fds[LOG].revents)
-            logtail_awake(&s->log);
+            eventfd_read(log, &grown);
         if (fds[OUT].revents && sink_write(&s->sink) != 0)
             give_up(s, to == 1 ? "write to stdout" : "write to stderr");
     }

@@ -302,6 +302,11 @@ int corch_run_fd(const corch_run *run)
     return run->done_fd;
 }
 
+int corch_run_log_fd(const corch_run *run)
+{
+    return run->exec ? run->exec->grown_fd : -1;
+}
+
 void corch_run_cancel(corch_run *run, int now)
 {
     engine_cancel(run->engine, now ? CANCEL_KILL : CANCEL_TERM);

@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "config_stage.h"
 #include "environment.h"
+#include "fd.h"
 #include "ndjson.h"
 #include "quote.h"
 
@@ -76,7 +78,9 @@ struct exec_request *exec_request_new(const char *const *argv, const char *cwd, 
     if (check_words(argv, cwd, e) != 0 || read_max_chunks(&max_chunks, e) != 0)
         return NULL;
     struct exec_request *x = calloc(1, sizeof *x);
-    if (!x || fill_request(x, argv, cwd) != 0) {
+    if (x)
+        x->grown_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!x || x->grown_fd < 0 || fill_request(x, argv, cwd) != 0) {
         err_sys(e, "can't prepare the command");
         exec_request_free(x);
         return NULL;
@@ -94,5 +98,6 @@ void exec_request_free(struct exec_request *x)
     free(x->pipeline.title);
     stage_release(&x->stage);
     strings_free(x->argv);
+    fd_close(&x->grown_fd);
     free(x);
 }

@@ -11,6 +11,7 @@ struct exec_request {
     struct stage stage;
     char **argv;              /* NULL-terminated */
     unsigned long max_chunks; /* chunk events in the record; 0: all */
+    int grown_fd;             /* an eventfd that is signalled when the run's log has grown */
 };
 
 /* A request to run argv (NULL-terminated), quoted for the shell, in `cwd` (NULL: the root), for at most

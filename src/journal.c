@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,6 +155,8 @@ void journal_append(struct journal *j, size_t index, const struct iovec *lines, 
         journal_fail(j, errno);
     if (command_fd >= 0 && append(command_fd, lines, n) < n)
         journal_fail(j, errno);
+    if (j->grown_fd >= 0)
+        eventfd_write(j->grown_fd, 1);
     for (int i = 0; j->watch && i < n; i++)
         watch_offer(j->watch, j->manifest.run_id, lines[i].iov_base, lines[i].iov_len);
 }

@@ -21,6 +21,7 @@ struct journal {
     struct manifest manifest;
     struct rundir dir;
     struct watch *watch;                  /* gets a copy of every line, or NULL */
+    int grown_fd;                         /* an eventfd, signalled when the log has grown; or -1 */
     void (*on_failure)(struct journal *); /* persister thread: `failed` has just been set */
     void *owner;                          /* the driving thread's */
 

@@ -21,7 +21,6 @@ int logtail_open(struct logtail *t, int dirfd, const char *name)
 void logtail_close(struct logtail *t)
 {
     fd_close(&t->fd);
-    fd_close(&t->notify_fd);
     buf_release(&t->bytes);
     t->begin = t->searched = 0;
 }
@@ -79,28 +78,4 @@ int logtail_tell(const struct logtail *t, int notify_fd)
     char path[64]; /* of the very file that is open, whatever its name means by now */
     snprintf(path, sizeof path, "/proc/self/fd/%d", t->fd);
     return inotify_add_watch(notify_fd, path, IN_MODIFY);
-}
-
-int logtail_watch(struct logtail *t)
-{
-    t->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (t->notify_fd >= 0 && logtail_tell(t, t->notify_fd) >= 0)
-        return 0;
-    fd_close(&t->notify_fd);
-    return -1;
-}
-
-int logtail_fd(const struct logtail *t)
-{
-    return t->notify_fd;
-}
-
-void logtail_awake(struct logtail *t)
-{
-    union {
-        struct inotify_event align;
-        char bytes[4096];
-    } events;
-    while (t->notify_fd >= 0 && read(t->notify_fd, &events, sizeof events) > 0)
-        continue;
 }

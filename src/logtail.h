@@ -2,9 +2,8 @@
  * Reading an NDJSON log line by line while it grows. The log is the buffer between who writes it
  * and who reads it here: neither waits for the other. Any thread, one at a time per logtail.
  *
- *     logtail_open, then for ever: logtail_next until it gives no line; poll logtail_fd; when that
- *     is readable logtail_awake, and again. What is appended after the last logtail_next makes the
- *     descriptor readable, so nothing is missed.
+ *     logtail_open, then for ever: logtail_next until it gives no line; wait for whatever says that
+ *     the log has grown, and take it as heard; again.
  */
 #ifndef CORCH_LOGTAIL_H
 #define CORCH_LOGTAIL_H
@@ -14,14 +13,14 @@
 #include "buf.h"
 
 struct logtail {
-    int fd, notify_fd;      /* -1: none */
+    int fd;                 /* -1: none */
     struct buf bytes;       /* read; those before `begin` have been given out */
     size_t begin, searched; /* no newline in bytes[begin, searched) */
 };
 
-#define LOGTAIL_INIT           \
-    {                          \
-        -1, -1, BUF_INIT, 0, 0 \
+#define LOGTAIL_INIT       \
+    {                      \
+        -1, BUF_INIT, 0, 0 \
     }
 
 /* Opens the file `name` in the folder `dirfd`, no link followed, at its beginning. 0, or -1 with
@@ -36,17 +35,7 @@ int logtail_seek(struct logtail *t, uint64_t offset);
  * 1: there is one; 0: not yet; -1 with errno: the log can't be read. */
 int logtail_next(struct logtail *t, char **line, size_t *n);
 
-/* Asks to be woken when the log grows. 0, or -1 with errno: it can be read, but not waited for. */
-int logtail_watch(struct logtail *t);
-
-/* Has an inotify descriptor of the caller's told instead. The number of its watch, or -1 with
- * errno. */
+/* Has an inotify descriptor told when the log grows. The number of its watch, or -1 with errno. */
 int logtail_tell(const struct logtail *t, int notify_fd);
-
-/* A descriptor to poll for reading; -1 without logtail_watch. */
-int logtail_fd(const struct logtail *t);
-
-/* Before the log is looked at again: what has been said so far is taken as heard. */
-void logtail_awake(struct logtail *t);
 
 #endif

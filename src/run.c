@@ -9,6 +9,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "environment.h"
+#include "exec_request.h"
 #include "guard.h"
 #include "ids.h"
 #include "run_lock.h"
@@ -124,6 +125,7 @@ struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch,
     r->pipeline = pipeline;
     r->lock_fd = -1;
     r->journal.dir.fd = r->journal.runner_fd = r->journal.privacy_fd = r->journal.heartbeat_fd = -1;
+    r->journal.grown_fd = -1;
     r->journal.watch = watch;
     errno = ENOMEM;
     return r;
@@ -136,6 +138,8 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
     if (!r)
         return NULL;
     r->exec = request->exec;
+    if (r->exec)
+        r->journal.grown_fd = r->exec->grown_fd;
     if (prepare(r, w, request, e) != 0) {
         run_free(r);
         return NULL;
