@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -59,6 +60,24 @@ def written_by(pid):
     except OSError:
         pass
     return None
+
+
+def touch(size):
+    """Has the machine hand over so much memory, and gives it back: a page that is used for the first time
+    can cost more than what is done with it, and it would be whoever comes first that pays for that."""
+    with open("/proc/meminfo") as file:
+        free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:")) * 1024
+    subprocess.run([sys.executable, "-c", TOUCH, str(int(min(size, free / 2)))], check=True)
+
+
+TOUCH = """
+import mmap, sys
+block, left = b"x" * (1 << 20), int(sys.argv[1])
+memory = mmap.mmap(-1, max(left, 1))
+while left > 0:
+    memory.write(block[:left])
+    left -= len(block)
+"""
 
 
 def start(chain):

@@ -41,9 +41,10 @@ def in_folder(folder, name):
     return os.path.join(folder, name)
 
 
-def configure(work, folder):
-    stages = [{"kind": "command", "id": f"c{i}", "title": f"c{i}", "command": work.command}
-              for i in range(1, work.count + 1)]
+def configure(work, folder, more=()):
+    commands = [work.command] * work.count + list(more)
+    stages = [{"kind": "command", "id": f"c{i}", "title": f"c{i}", "command": command}
+              for i, command in enumerate(commands, 1)]
     with open(in_folder(folder, "codex.orchestrator.json"), "w") as file:
         json.dump({"pipelines": [{"id": "p", "title": "P", "guardrailsRequired": False, "stages": stages}]}, file)
 
@@ -51,12 +52,23 @@ def configure(work, folder):
 class Start(Program):
     keeps_manifest = True
     name, label = "start", "this program, `start`"
-    what = "two logs as JSON lines, manifest, summary, metrics; privacy guard in shadow mode"
+    what = ("a log of the run and one of each command as JSON lines (of a single command they are one file with "
+            "two names), manifest, summary, metrics; privacy guard in shadow mode")
+    more = ()
 
     def chain(self, work, folder):
-        configure(work, folder)
+        configure(work, folder, self.more)
         return Chain([[self.paths["program"], "start", "p", "--format", "json", "--jobs", str(work.jobs)]],
                      folder, in_folder(folder, "stdout"))
+
+
+class StartTwo(Start):
+    name, label = "start-two", "this program, `start`, two stages"
+    what = "the same with a stage more, `true`: the log of the run and that of the command are two files"
+    more = ("true",)
+
+    def refusal(self, work):
+        return None if work.count == 1 and work.size > 0 else ""
 
 
 class Exec(Program):
@@ -230,7 +242,7 @@ class Ninja(Program):
         return Chain([["ninja", f"-j{work.jobs}"]], folder, in_folder(folder, "stdout"))
 
 
-ALL = [Start, Exec, Original, OriginalExec, Tee, Cat, Parallel, Conmon, Xargs, Ninja]
+ALL = [Start, StartTwo, Exec, Original, OriginalExec, Tee, Cat, Parallel, Conmon, Xargs, Ninja]
 
 
 def why_not(fetch):

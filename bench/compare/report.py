@@ -123,6 +123,8 @@ METHOD = """## Method
   round (the first five, with one `true`) is not counted: it loads files into memory and finds each
   program's peak memory. One `true` has four times as many rounds as other works. The original is run
   once on works that take it tens of seconds, without an uncounted round.
+* Before each run memory is touched and given back, five times as much as the work prints and 300 MB: a
+  page that a virtual machine uses for the first time can cost more than what is done with it.
 * Before each work, what has been written so far is synced. Each run has an empty folder of its own,
   removed afterwards (at the end of the suite where there are thousands of files: ext4 is slow to create
   files after many deletions).
