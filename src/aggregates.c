@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "atomicfile.h"
 #include "fd.h"
 
 enum counted {
@@ -390,4 +391,21 @@ int aggregates_update(const struct workspace *w, const struct taskdir *runs, int
     int result = update(w, runs, &metrics, now_ms, e);
     taskdir_close(&metrics);
     return result;
+}
+
+static void sweep(const char *base, const char *task_id, const char *sub, const char *name)
+{
+    struct taskdir d;
+    struct err ignored;
+    if (taskdir_open(&d, base, task_id, sub, &ignored) != 0)
+        return;
+    atomicfile_sweep(d.fd, name);
+    taskdir_close(&d);
+}
+
+void aggregates_sweep(const struct workspace *w)
+{
+    sweep(w->runs, w->task_id, "metrics", NULL);
+    sweep(w->out, w->task_id, "metrics", NULL);
+    sweep(w->out, w->task_id, NULL, "state.json"); /* the history has a lock of its own */
 }

@@ -24,4 +24,7 @@ int aggregates_update(const struct workspace *w, const struct taskdir *runs, int
 /* The entry in a line of `n` bytes, or NULL if it holds none. Caller deletes. */
 cJSON *metrics_line_parse(const char *line, size_t n);
 
+/* Removes what a killed process has left of replacing them. Under the task's metrics lock. */
+void aggregates_sweep(const struct workspace *w);
+
 #endif

@@ -2,10 +2,13 @@
  * thread, also several at once on one file: each has a temporary of its own, the last one wins. */
 #include "atomicfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,6 +122,31 @@ int atomicfile_commit(struct atomicfile *f, enum atomic_sync sync)
     }
     atomic_fetch_add(&replaced, 1);
     return sync == ATOMIC_DURABLE ? sync_folder(f->dirfd) : 0;
+}
+
+/* Whether it is a temporary, for the file `of` if that is not NULL. */
+static bool is_temporary(const char *name, const char *of)
+{
+    static const char end[] = ".tmp";
+    size_t n = strlen(name), tail = 1 + TMP_HEX + sizeof end - 1;
+    return name[0] == '.' && n > tail + 1 && name[n - tail] == '.' &&
+           strspn(name + n - tail + 1, "0123456789abcdef") == TMP_HEX &&
+           strcmp(name + n - sizeof end + 1, end) == 0 &&
+           (!of || (n == strlen(of) + tail + 1 && strncmp(name + 1, of, strlen(of)) == 0));
+}
+
+int atomicfile_sweep(int dirfd, const char *name)
+{
+    int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), swept = 0;
+    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+    if (!folder) {
+        fd_close(&copy);
+        return -1;
+    }
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        swept += is_temporary(entry->d_name, name) && unlinkat(dirfd, entry->d_name, 0) == 0;
+    closedir(folder);
+    return swept;
 }
 
 int atomicfile_replace(int dirfd, const char *name, const void *bytes, size_t n, mode_t mode,

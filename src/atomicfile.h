@@ -34,6 +34,10 @@ int atomicfile_begin(struct atomicfile *f, int dirfd, const char *name, mode_t m
 int atomicfile_commit(struct atomicfile *f, enum atomic_sync sync); /* as atomicfile_replace */
 void atomicfile_abort(struct atomicfile *f);                        /* errno is kept */
 
+/* Removes the temporaries that a process has left which was killed, from a folder where nobody replaces
+ * files now; only those for the file `name`, if that is not NULL. How many, or -1 with errno. */
+int atomicfile_sweep(int dirfd, const char *name);
+
 /* Writes all of `n` bytes to `fd` despite short writes and EINTR. 0, or -1 with errno. */
 int write_all(int fd, const void *bytes, size_t n);
 

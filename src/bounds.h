@@ -77,6 +77,10 @@
 /* How long output is awaited after a command's exit while somebody else holds its pipes. */
 #define DRAIN_GRACE_MS 2000
 
+/* How long `resume` waits for the lock of a run before it is said to be held: what a killed process was
+ * just starting lets go of it at once. */
+#define LOCK_PATIENCE_NS ((long long)500 * 1000 * 1000)
+
 /* From SIGTERM to SIGKILL when a run is cancelled. */
 #define CANCEL_GRACE_MS 5000
 

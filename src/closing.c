@@ -5,6 +5,7 @@
 
 #include "engine_state.h"
 #include "epilogue.h"
+#include "reasons.h"
 
 /* The run that fails as well when `r` does, or NULL. */
 static struct live_run *dragged_along(const struct live_run *r)
@@ -69,7 +70,7 @@ void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, boo
 static void set_cancelled(struct mutation *m)
 {
     m->status = RUN_CANCELLED;
-    m->status_detail = strdup("run-canceled");
+    m->status_detail = strdup(REASON_CANCELED);
 }
 
 static void set_timed_out(const struct engine *g, const struct live_run *r, struct mutation *m)
@@ -77,7 +78,7 @@ static void set_timed_out(const struct engine *g, const struct live_run *r, stru
     struct buf line = BUF_INIT;
     m->status = RUN_FAILED;
     if (!r->failed_itself)
-        m->status_detail = strdup("run-timed-out");
+        m->status_detail = strdup(REASON_RUN_TIMED_OUT);
     buf_addf(&line, "The run timed out after %g s.", (double)g->limits.timeout_ms / 1000);
     m->run_summary_line = buf_detach(&line);
 }
@@ -86,7 +87,7 @@ static void set_storage_error(struct mutation *m, int error)
 {
     char reason[128];
     m->status = RUN_FAILED;
-    m->status_detail = strdup("storage:error");
+    m->status_detail = strdup(REASON_STORAGE);
     m->run_summary_line = text_join("The files of the run can't be written: ",
                                     strerror_r(error, reason, sizeof reason), ".");
 }
@@ -131,14 +132,22 @@ static void end_in_parent(struct engine *g, struct live_run *child, char *review
     m->sub_status = doc->status;
     const struct stage *stage = &child->parent->pipeline->stages[child->parent_index];
     if (m->event == STAGE_EV_FAIL && !stage->optional) {
-        m->status_detail = text_join("subpipeline:", stage->pipeline, ":failed");
+        m->status_detail = text_join(REASON_SUBPIPELINE, stage->pipeline, REASON_FAILED);
         m->run_summary_line = text_join("Sub-pipeline '", stage->pipeline, "' failed.");
     }
     closing_stage(g, child->parent, m, child->failed_itself);
 }
 
+/* All commands of a run that was to end are over, but not what has left their process groups. */
+static void end_strays(const struct engine *g, const struct live_run *r)
+{
+    if (!r->parent && cancel_level(&r->cancel) != CANCEL_NONE)
+        reaper_sweep(g->instance);
+}
+
 static void end_run(struct engine *g, struct live_run *r)
 {
+    end_strays(g, r);
     close_run(g, r);
     unlink_live(g, r);
     char *review = epilogue_write(g->workspace, &r->journal, &r->plan, r->exec, &g->cancel,

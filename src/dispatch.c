@@ -6,6 +6,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "engine_state.h"
+#include "reasons.h"
 
 /* A limit that is not below the number of workers needs no counting: the threads are the limit, and
  * their queue may hold what they do next. */
@@ -65,7 +66,7 @@ static void subpipeline_error(struct engine *g, struct live_run *r, size_t index
     m->event = STAGE_EV_FAIL;
     m->summary = text_join("Sub-pipeline error: ", why, "");
     m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
-    m->status_detail = text_join("subpipeline:", r->pipeline->stages[index].pipeline, ":error");
+    m->status_detail = text_join(REASON_SUBPIPELINE, r->pipeline->stages[index].pipeline, REASON_ERROR);
     closing_stage(g, r, m, false);
 }
 
@@ -79,6 +80,7 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
     struct run_request request = {.pipeline = config_pipeline(g->config, id),
                                   .parent_run_id = r->journal.manifest.run_id,
                                   .watch = r->journal.watch,
+                                  .instance = g->instance,
                                   .pools = g->config->n_pools};
     if (!request.pipeline) {
         err_set(&e, "Pipeline '%s' not found.", id);

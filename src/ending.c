@@ -8,6 +8,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "ndjson.h"
+#include "reasons.h"
 
 /* What the run's manifest says because of this stage. */
 static void set_run_effect(struct mutation *m, const struct job *job, const struct outcome *o)
@@ -17,15 +18,17 @@ static void set_run_effect(struct mutation *m, const struct job *job, const stru
     struct buf b = BUF_INIT;
     m->follows = job->follows;
     if (job->run->exec) {
-        m->status_detail = failed ? strdup("exec-failed") : NULL;
+        m->status_detail = failed ? strdup(REASON_EXEC) : NULL;
         m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
         return;
     }
     if (!failed)
         return;
     bool timed_out = o && o->timed_out;
-    m->status_detail = text_join("stage:", stage->id,
-                                 m->spawn_error ? ":error" : timed_out ? ":timed-out" : ":failed");
+    m->status_detail = text_join(REASON_STAGE, stage->id,
+                                 m->spawn_error ? REASON_ERROR
+                                 : timed_out    ? REASON_TIMED_OUT
+                                                : REASON_FAILED);
     if (m->spawn_error) {
         m->run_summary_line = m->summary ? strdup(m->summary) : NULL;
         return;
@@ -49,7 +52,7 @@ static char *error_document(const struct job *job, const struct outcome *o, int6
     json_int(doc, "command_index", (int64_t)job->index + 1);
     json_str(doc, "command_id", job->stage->id);
     json_str(doc, "command", job->stage->command);
-    json_str(doc, "reason", o->timed_out ? "command-timed-out" : "command-failed");
+    json_str(doc, "reason", o->timed_out ? ERROR_COMMAND_TIMED_OUT : ERROR_COMMAND_FAILED);
     json_add(doc, "details", outcome_details(o));
     json_time(doc, "created_at", now_ms);
     int rc = json_print(doc, true, &text);

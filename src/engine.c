@@ -230,6 +230,7 @@ static void stop_threads(struct engine *g)
     if (g->persister)
         persister_stop(g->persister);
     g->persister = NULL;
+    reaper_stop(&g->reaper);
 }
 
 static void check_time(struct engine *g)
@@ -299,7 +300,7 @@ static int start_threads(struct engine *g, const struct pipeline *p, struct err 
 static int make_top(struct engine *g, const struct run_request *request, struct err *e)
 {
     if (request->resume) {
-        g->top = run_resume(g->workspace, g->config, request->resume, &g->own, e);
+        g->top = run_resume(g->workspace, g->config, request->resume, &g->own, &g->notices, e);
         if (g->top)
             g->workspace = &g->own;
     } else {
@@ -316,11 +317,29 @@ static int make_top(struct engine *g, const struct run_request *request, struct 
 
 /* The threads first, so that a run that can't be driven is not there; but how many there are, only
  * a run that is taken up again can say. */
-static int begin(struct engine *g, const struct run_request *request, struct err *e)
+static int begin_threads_and_run(struct engine *g, const struct run_request *request, struct err *e)
 {
     if (!request->resume)
         return start_threads(g, request->pipeline, e) == 0 ? make_top(g, request, e) : -1;
     return make_top(g, request, e) == 0 ? start_threads(g, g->top->pipeline, e) : -1;
+}
+
+static int begin(struct engine *g, const struct run_request *request, struct err *e)
+{
+    struct run_request marked = *request;
+    struct resume_request resume;
+    id_uuid(g->instance);
+    marked.instance = g->instance;
+    if (request->resume) {
+        resume = *request->resume;
+        resume.instance = g->instance;
+        marked.resume = &resume;
+    }
+    if (begin_threads_and_run(g, &marked, e) != 0)
+        return -1;
+    return reaper_start(&g->reaper, g->instance) == 0
+               ? 0
+               : err_sys(e, "can't start the process that ends commands if this one is killed");
 }
 
 struct engine *engine_new(const struct config *config, const struct workspace *workspace,

@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "heap.h"
+#include "reaper.h"
 
 /* A command under way, and its completion afterwards. */
 struct task {
@@ -25,6 +26,8 @@ struct engine {
     struct workspace own; /* of a resumed run, else empty */
     struct engine_limits limits;
     unsigned workers;
+    char instance[ID_UUID_LEN + 1]; /* what our commands are marked with */
+    struct reaper reaper;
     struct persister *persister;
     struct pool *pool; /* under `lock` */
     struct cancel cancel;

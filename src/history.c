@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomicfile.h"
 #include "bounds.h"
 #include "clock.h"
 #include "environment.h"
@@ -274,6 +275,8 @@ static int lock_and_update(const struct workspace *w, const struct news *news, s
         int held = lockfile_take(&lock, path.data, HISTORY_LOCK_MS, e);
         if (held == 0)
             err_set(e, "%s: another run holds the lock of the run history", path.data);
+        if (held == 1 && lock.healed)
+            atomicfile_sweep(out.fd, "runs.json");
         result = held == 1 ? load_and_update(w, &out, head.data, news, allowed, e) : -1;
         if (held == 1)
             lockfile_drop(&lock);

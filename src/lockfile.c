@@ -114,10 +114,11 @@ static int clear_open(const char *path, int fd, struct err *e)
         return 0;
     if (unlink(path) < 0 && errno != ENOENT)
         return err_sys(e, "stale lock file %s can't be removed", path);
-    return 1;
+    return 2;
 }
 
-/* Looks at the file in our way. 1: it is gone, 0: its holder lives, -1: failed. */
+/* Looks at the file in our way. 2: it was stale, and is removed; 1: it is gone, 0: its holder lives, -1:
+ * failed. */
 static int clear_stale(const char *path, struct err *e)
 {
     /* For writing: network file systems give an exclusive flock only then. */
@@ -149,6 +150,7 @@ static int take(struct lockfile *l, long long wait_ms, struct err *e)
         result = clear_stale(l->path, e);
         if (result < 0)
             return result;
+        l->healed |= result == 2;
         if (result > 0)
             continue;
         int64_t left = deadline - clock_mono_ns();
@@ -161,8 +163,7 @@ static int take(struct lockfile *l, long long wait_ms, struct err *e)
 
 int lockfile_take(struct lockfile *l, const char *path, long long wait_ms, struct err *e)
 {
-    l->fd = -1;
-    l->path = strdup(path);
+    *l = (struct lockfile){.path = strdup(path), .fd = -1};
     if (!l->path)
         return err_sys(e, "lock file %s", path);
     int result = take(l, wait_ms, e);
@@ -181,5 +182,5 @@ void lockfile_drop(struct lockfile *l)
         unlink(l->path);
     close(l->fd);
     free(l->path);
-    *l = (struct lockfile){NULL, -1};
+    *l = (struct lockfile){.fd = -1};
 }

@@ -6,13 +6,16 @@
 #ifndef CORCH_LOCKFILE_H
 #define CORCH_LOCKFILE_H
 
+#include <stdbool.h>
+
 #include "err.h"
 
 #define LOCK_STALE_MS (5LL * 60 * 1000)
 
 struct lockfile {
     char *path;
-    int fd; /* -1: not held */
+    int fd;      /* -1: not held */
+    bool healed; /* its holder before was killed: what it worked on may have been left half done */
 };
 
 /* Takes the lock, waiting up to `wait_ms`. The folder must exist. 1: held, 0: somebody else kept

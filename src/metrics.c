@@ -399,6 +399,8 @@ static int lock_and_record(const struct workspace *w, const struct taskdir *d, c
     buf_release(&path);
     if (held <= 0)
         return held < 0 ? -1 : queue(w, run_id, line, now_ms, e);
+    if (lock.healed)
+        aggregates_sweep(w);
     int result = record(w, d, line, now_ms, e);
     lockfile_drop(&lock);
     return result < 0 ? -1 : 1;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,11 +15,6 @@
 #include "bounds.h"
 #include "fd.h"
 #include "tsan.h"
-
-#ifdef CORCH_TSAN /* takes every clone for a fork, after which it looks at nothing any more */
-int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
-#define clone __clone
-#endif
 
 /* Runs in the child, in our memory, and does not return: nothing may be noted in between. */
 #define CHILD_ONLY __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
@@ -62,6 +58,7 @@ struct launch {
     const struct proc_request *request;
     const char *argv[4];
     int out, err; /* write ends */
+    pid_t parent;
     const char *failed;
     int error;
 };
@@ -93,6 +90,10 @@ CHILD_ONLY static int child_main(void *arg)
     struct launch *l = arg;
     const struct proc_request *r = l->request;
     l->failed = "set it up";
+    /* it dies with us; if we are dead already it is too late to ask for that */
+    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (syscall(SYS_getppid) != l->parent)
+        syscall(SYS_exit_group, 127);
     if (syscall(SYS_setpgid, 0, 0) == 0 && set_descriptors(l)) {
         l->failed = "enter its folder";
         if (!r->cwd || syscall(SYS_chdir, r->cwd) == 0) {
@@ -147,6 +148,7 @@ int proc_spawn(struct proc *p, const struct proc_request *request, const char **
                            .argv = {"/bin/sh", "-c", request->command},
                            .out = out[1],
                            .err = err[1],
+                           .parent = getpid(),
                            .failed = "start a process"};
         rc = spawn_shell(p, &l);
         *failed = l.failed;

@@ -2,17 +2,18 @@
 #include "resume.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "activity.h"
+#include "bounds.h"
 #include "clock.h"
-#include "fd.h"
 #include "find_run.h"
 #include "json.h"
+#include "reaper.h"
+#include "reasons.h"
+#include "recover.h"
 #include "run_lock.h"
 
 /* An orchestrator that takes no lock may be at work on the run: its heartbeat tells. */
@@ -28,16 +29,35 @@ static int refuse_live(const struct rundir *dir, const char *run_id, struct err 
     return rc;
 }
 
+static int refuse_held(const struct rundir *dir, const char *run_id, struct err *e)
+{
+    struct run_holder holder;
+    char who[64] = "another orchestrator";
+    run_lock_holder(dir->fd, &holder);
+    if (holder.pid > 0)
+        snprintf(who, sizeof who, "another orchestrator, process %ld", holder.pid);
+    return err_set(e, "run %s is held by %s; see: codex-orchestrator status %s", run_id, who, run_id);
+}
+
+/* A process that is being started when ours is killed holds its locks until it has executed something
+ * else: for a moment nobody is refused. */
+static int lock(const struct rundir *dir)
+{
+    int fd;
+    int64_t give_up = clock_mono_ns() + LOCK_PATIENCE_NS;
+    while ((fd = run_lock(dir->fd)) < 0 && errno == EWOULDBLOCK && clock_mono_ns() < give_up)
+        clock_sleep_ms(5);
+    return fd;
+}
+
 /* Takes the run's lock and reads the manifest under it. */
 static int lock_and_read(const struct rundir *dir, const char *run_id, int *lock_fd,
                          struct manifest *m, struct err *e)
 {
-    *lock_fd = run_lock(dir->fd);
+    *lock_fd = lock(dir);
     if (*lock_fd < 0)
-        return errno == EWOULDBLOCK
-                   ? err_set(e, "run %s is held by another orchestrator; see: "
-                                "codex-orchestrator status %s", run_id, run_id)
-                   : err_sys(e, "can't lock %s", dir->path);
+        return errno == EWOULDBLOCK ? refuse_held(dir, run_id, e)
+                                    : err_sys(e, "can't lock %s", dir->path);
     struct buf text = BUF_INIT;
     cJSON *doc = NULL;
     int rc = json_slurp(dir->fd, "manifest.json", false, &text);
@@ -111,7 +131,7 @@ static int reset(struct live_run *r, const struct resume_request *request)
     m->metrics_recorded = false;
     m->guardrail.computed = false;
     free(m->status_detail);
-    m->status_detail = strdup("resuming");
+    m->status_detail = strdup(REASON_RESUMING);
     if (!m->privacy_log_path)
         m->privacy_log_path = text_join(r->journal.dir.rel, "/privacy-decisions.ndjson", "");
     free(m->plan_target_id);
@@ -124,49 +144,6 @@ static int reset(struct live_run *r, const struct resume_request *request)
             graph_keep(&r->graph, i);
     }
     return m->resume_events.failed || !m->status_detail || !m->privacy_log_path ? -1 : 0;
-}
-
-/* Cuts off a last line that a crash left unfinished. */
-static int repair_log(int dirfd, const char *name)
-{
-    int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -1;
-    struct stat st;
-    int rc = fstat(fd, &st);
-    off_t end = rc == 0 ? st.st_size : 0;
-    while (rc == 0 && end > 0) {
-        char block[4096];
-        size_t n = end < (off_t)sizeof block ? (size_t)end : sizeof block;
-        if (pread(fd, block, n, end - (off_t)n) != (ssize_t)n) {
-            rc = -1;
-            break;
-        }
-        const char *newline = memrchr(block, '\n', n);
-        if (newline) {
-            end = end - (off_t)n + (newline - block) + 1;
-            break;
-        }
-        end -= (off_t)n;
-    }
-    if (rc == 0 && end < st.st_size)
-        rc = ftruncate(fd, end);
-    fd_close(&fd);
-    return rc;
-}
-
-static int repair_logs(const struct live_run *r, struct err *e)
-{
-    const struct manifest *m = &r->journal.manifest;
-    int rc = repair_log(r->journal.dir.fd, "runner.ndjson");
-    for (size_t i = 0; rc == 0 && i < m->n_commands; i++) {
-        char name[128];
-        if (m->commands[i].state != STAGE_PENDING || !m->commands[i].log_path)
-            continue;
-        rundir_command_file(name, sizeof name, "commands", i + 1, m->commands[i].id, "ndjson");
-        rc = repair_log(r->journal.dir.fd, name);
-    }
-    return rc == 0 ? 0 : err_sys(e, "can't repair the logs of %s", r->journal.dir.path);
 }
 
 /* Matches the run with the configuration of today. */
@@ -190,20 +167,32 @@ static int match(struct live_run *r, const struct config *config,
     return plan_build(r->pipeline, target, &r->plan) == 0 ? 0 : err_sys(e, "can't plan the run");
 }
 
-static int prepare(struct live_run *r, const struct workspace *own, size_t pools,
-                   const struct resume_request *request, struct err *e)
+/* From here on the run is ours. What a killed session left running must not go on beside what it is run
+ * again for. */
+static void take_over(const struct live_run *r, const char *instance)
 {
-    if (run_prepare(r, own, pools, e) != 0)
+    const struct manifest *m = &r->journal.manifest;
+    struct run_holder before;
+    run_lock_holder(r->journal.dir.fd, &before);
+    if (before.instance[0] && (m->status == RUN_IN_PROGRESS || m->status == RUN_QUEUED))
+        reaper_sweep(before.instance);
+    run_lock_note(r->journal.dir.fd, instance);
+}
+
+static int prepare(struct live_run *r, const struct workspace *own, size_t pools,
+                   const struct resume_request *request, struct notices *notices, struct err *e)
+{
+    take_over(r, request->instance);
+    if (recover_run(&r->journal.dir, &r->journal.manifest, r->pipeline, notices, e) != 0 ||
+        run_prepare(r, own, pools, request->instance, e) != 0)
         return -1;
     errno = ENOMEM;
-    if (reset(r, request) != 0)
-        return err_sys(e, "can't take up run %s", request->run_id);
-    return repair_logs(r, e);
+    return reset(r, request) == 0 ? 0 : err_sys(e, "can't take up run %s", request->run_id);
 }
 
 struct live_run *run_resume(const struct workspace *w, const struct config *config,
                             const struct resume_request *request, struct workspace *own,
-                            struct err *e)
+                            struct notices *notices, struct err *e)
 {
     struct live_run *r = run_alloc(NULL, request->watch, e);
     if (!r)
@@ -224,7 +213,7 @@ struct live_run *run_resume(const struct workspace *w, const struct config *conf
         owned = rc == 0;
     }
     if (rc == 0)
-        rc = prepare(r, own, config->n_pools, request, e);
+        rc = prepare(r, own, config->n_pools, request, notices, e);
     if (rc == 0)
         return r;
     run_free(r);

@@ -2,6 +2,7 @@
 #ifndef CORCH_RESUME_H
 #define CORCH_RESUME_H
 
+#include "notices.h"
 #include "run.h"
 
 struct resume_request {
@@ -11,16 +12,18 @@ struct resume_request {
     const char *reason; /* NULL: "manual-resume" */
     const char *target; /* or NULL */
     struct watch *watch;
+    const char *instance; /* as in run_request */
 };
 
 /*
- * Finds the run, takes its lock, checks token and configuration, and prepares what is left of it:
+ * Finds the run, takes its lock, checks token and configuration, repairs what a crash has left (see
+ * recover.h; what was found goes to `notices`), and prepares what is left to do:
  * stages that succeeded or were skipped are kept, all others are pending again. `own` becomes the
  * workspace of the run's task; release it after the run. NULL on failure, `e` says why, and the
  * run is as it was; `own` needs no release then.
  */
 struct live_run *run_resume(const struct workspace *w, const struct config *config,
                             const struct resume_request *request, struct workspace *own,
-                            struct err *e);
+                            struct notices *notices, struct err *e);
 
 #endif

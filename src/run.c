@@ -12,6 +12,7 @@
 #include "exec_request.h"
 #include "guard.h"
 #include "ids.h"
+#include "reaper.h"
 #include "run_lock.h"
 
 static char *copy(const char *text)
@@ -53,7 +54,7 @@ static int fill_manifest(struct manifest *m, const struct workspace *w,
     return m->log_path && m->privacy_log_path ? 0 : -1;
 }
 
-static int make_environment(struct live_run *r, const struct workspace *w)
+static int make_environment(struct live_run *r, const struct workspace *w, const char *instance)
 {
     const struct manifest *m = &r->journal.manifest;
     char *manifest_path = text_join(r->journal.dir.path, "/manifest.json", "");
@@ -68,6 +69,7 @@ static int make_environment(struct live_run *r, const struct workspace *w)
         {"CODEX_ORCHESTRATOR_RUNS_DIR", w->runs},
         {"CODEX_ORCHESTRATOR_OUT_DIR", w->out},
         {"CODEX_ORCHESTRATOR_REPO_ROOT", w->root},
+        {REAPER_MARK, instance},
     };
     r->context.env = environment_new(environ, vars, sizeof vars / sizeof *vars);
     free(manifest_path);
@@ -90,17 +92,19 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
     r->lock_fd = run_lock(r->journal.dir.fd);
     if (r->lock_fd < 0)
         return err_sys(e, "can't lock %s", r->journal.dir.path);
+    run_lock_note(r->journal.dir.fd, request->instance);
     if (request->batch && batch_write(request->batch, r->journal.dir.fd) != 0)
         return err_sys(e, "can't write batch.json in %s", r->journal.dir.path);
-    return run_prepare(r, w, request->pools, e);
+    return run_prepare(r, w, request->pools, request->instance, e);
 }
 
-int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, struct err *e)
+int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, const char *instance,
+                struct err *e)
 {
     const struct manifest *m = &r->journal.manifest;
     if (journal_init(&r->journal) != 0)
         return err_sys(e, "can't open the files of run %s", r->journal.dir.path);
-    if (make_environment(r, w) != 0)
+    if (make_environment(r, w, instance) != 0)
         return err_sys(e, "can't prepare the environment of run %s", m->run_id);
     r->context.root = w->root;
     r->context.run_id = m->run_id;

@@ -19,6 +19,7 @@ struct run_request {
     const struct pipeline *pipeline;
     const char *target, *parent_run_id, *approval_policy; /* each may be NULL */
     struct watch *watch;                                  /* or NULL */
+    const char *instance;            /* of the engine, see reaper.h */
     const struct exec_request *exec; /* not NULL: a single command, see exec_request.h */
     const struct batch *batch;       /* not NULL: the pipeline is this one's, see batch.h */
     size_t pools; /* of the configuration */
@@ -51,7 +52,8 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
 /* The steps of it that a resumed run shares: an empty live run, and, once its manifest, folder and
  * plan are set, its files and environment. */
 struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch, struct err *e);
-int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, struct err *e);
+int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, const char *instance,
+                struct err *e);
 
 void run_free(struct live_run *r); /* its journal must not be open */
 

@@ -3,9 +3,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define HEARTBEAT ".heartbeat"
+#define HOLDER ".holder"
+
+void run_lock_note(int dirfd, const char *instance)
+{
+    int fd = openat(dirfd, HOLDER, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+                    0600);
+    if (fd >= 0)
+        dprintf(fd, "%ld %s\n", (long)getpid(), instance);
+    if (fd >= 0)
+        close(fd);
+}
+
+void run_lock_holder(int dirfd, struct run_holder *h)
+{
+    char text[80] = "";
+    int fd = openat(dirfd, HOLDER, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    *h = (struct run_holder){0, ""};
+    if (fd >= 0)
+        close(fd);
+    if (n > 0)
+        sscanf(text, "%ld %36[0-9a-f-]", &h->pid, h->instance);
+}
 
 int run_lock(int dirfd)
 {

@@ -8,9 +8,22 @@
 
 #include <stdbool.h>
 
+#include "ids.h"
+
 /* Locks the run whose folder is `dirfd`. Returns the descriptor that holds the lock until it is
  * closed, or -1 with errno; EWOULDBLOCK: somebody else holds it. */
 int run_lock(int dirfd);
+
+/* For who is refused later, and for who comes after us: that we hold it, for the engine `instance`. The
+ * lock itself does not tell. Not to know is no harm. */
+void run_lock_note(int dirfd, const char *instance);
+
+/* Who noted it last: a process, and the instance of an engine (reaper.h); 0 and "": not known. */
+struct run_holder {
+    long pid;
+    char instance[ID_UUID_LEN + 1];
+};
+void run_lock_holder(int dirfd, struct run_holder *h);
 
 /* Whether somebody holds it. */
 bool run_is_locked(int dirfd);

@@ -16,6 +16,9 @@
 
 #ifdef CORCH_TSAN
 #include <sanitizer/tsan_interface.h>
+/* It takes every clone for a fork, after which it looks at nothing any more. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
 #define TSAN_ACQUIRE(addr) __tsan_acquire(addr)
 #define TSAN_RELEASE(addr) __tsan_release(addr)
 #define TSAN_BLIND __attribute__((no_sanitize("thread"), noinline))

@@ -141,7 +141,7 @@ static inline void on_failure(struct journal *j)
 static inline struct journal *new_run(struct fixture *f, size_t i)
 {
     struct err e = {""};
-    struct run_request request = {.pipeline = &f->pipeline};
+    struct run_request request = {.pipeline = &f->pipeline, .instance = "by-hand"};
     f->runs_live[i] = run_new(&f->workspace, &request, &e);
     if (!f->runs_live[i])
         fail_msg("%s", e.text);

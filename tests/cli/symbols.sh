@@ -27,5 +27,5 @@ expect_users "setenv|unsetenv|putenv|clearenv|chdir|fchdir|umask" ""
 
 # Children share our memory until they execute something else, and only the command line may end the process.
 expect_users "fork|vfork|system|popen|posix_spawn" ""
-expect_users "clone|__clone" "proc.c.o "
+expect_users "clone|__clone" "proc.c.o reaper.c.o "
 expect_users "exit|_exit|quick_exit" ""

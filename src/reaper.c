@@ -1,0 +1,205 @@
+/*
+ * Owns the search for processes by their mark, and the process that does it when we can't. After the
+ * clone that one makes system calls only: other threads of ours may have held any lock.
+ */
+#include "reaper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "tsan.h"
+
+#define REAPER_STACK ((size_t)64 * 1024)
+#define PATH_ROOM 64
+#define ROUNDS 100 /* of a sweep, with 10 ms in between */
+
+/* Runs in the child as well, where a sanitizer must note nothing. */
+#define BOTH __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
+
+struct mark {
+    char text[128]; /* a NUL, NAME=VALUE, a NUL: as it stands between others */
+    size_t n;
+};
+
+static void make_mark(struct mark *m, const char *instance)
+{
+    static const char name[] = REAPER_MARK "=";
+    size_t n = strnlen(instance, sizeof m->text - sizeof name - 2);
+    *m = (struct mark){.n = sizeof name + n + 1};
+    memcpy(m->text + 1, name, sizeof name - 1);
+    memcpy(m->text + sizeof name, instance, n);
+}
+
+/* Whether bytes[0, n) hold the mark. */
+BOTH static bool holds(const char *bytes, size_t n, const struct mark *m)
+{
+    for (size_t i = 0; i + m->n <= n; i++) {
+        size_t k = 0;
+        while (k < m->n && bytes[i + k] == m->text[k])
+            k++;
+        if (k == m->n)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the environment of the process that is called `name` in /proc has the mark. */
+BOTH static bool carries(const char *name, const struct mark *m)
+{
+    char path[PATH_ROOM] = "/proc/", block[4096 + sizeof m->text];
+    size_t at = 6, kept = 1;
+    for (size_t i = 0; name[i] && at + 10 < sizeof path; i++)
+        path[at++] = name[i];
+    for (size_t i = 0; i <= 8; i++)
+        path[at++] = "/environ"[i];
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0), got;
+    bool found = false;
+    if (fd < 0)
+        return false;
+    block[0] = '\0'; /* before the first one there is none */
+    while (!found && (got = syscall(SYS_read, fd, block + kept, 4096)) > 0) {
+        size_t n = kept + (size_t)got, rest = n < m->n ? n : m->n - 1;
+        found = holds(block, n, m);
+        for (size_t i = 0; i < rest; i++)
+            block[i] = block[n - rest + i];
+        kept = rest;
+    }
+    syscall(SYS_close, fd);
+    return found;
+}
+
+/* Of a directory, as getdents64(2) gives it. */
+struct entry {
+    uint64_t ino;
+    int64_t off;
+    unsigned short reclen;
+    unsigned char type;
+    char name[];
+};
+
+BOTH static long number(const char *name)
+{
+    long n = 0;
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return 0;
+        n = n * 10 + (*name - '0');
+    }
+    return n;
+}
+
+/* Kills all who carry the mark; how many. */
+BOTH static unsigned kill_marked(const struct mark *m)
+{
+    _Alignas(struct entry) char block[4096];
+    long self = syscall(SYS_getpid), n;
+    long proc = syscall(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    unsigned killed = 0;
+    while (proc >= 0 && (n = syscall(SYS_getdents64, proc, block, sizeof block)) > 0) {
+        const struct entry *e;
+        for (long at = 0; at < n; at += e->reclen) {
+            e = (const void *)(block + at);
+            long pid = number(e->name);
+            if (pid > 1 && pid != self && carries(e->name, m))
+                killed += syscall(SYS_kill, pid, SIGKILL) == 0;
+        }
+    }
+    if (proc >= 0)
+        syscall(SYS_close, proc);
+    return killed;
+}
+
+/* One that has been killed is still there for a moment, and may have had a child before. */
+BOTH static void sweep(const struct mark *m)
+{
+    const struct {
+        int64_t sec, nsec;
+    } pause = {0, 10000000};
+    for (int i = 0; i < ROUNDS && kill_marked(m) > 0; i++)
+        syscall(SYS_nanosleep, &pause, NULL);
+}
+
+void reaper_sweep(const char *instance)
+{
+    struct mark m;
+    make_mark(&m, instance);
+    sweep(&m);
+}
+
+struct start {
+    struct mark mark;
+    int fd;     /* the pipe that ends with its parent */
+    char *ours; /* where we stand marked ourselves, by an orchestrator that runs us; or NULL */
+};
+
+/* Bears no mark, so that who ends us and all that we have started leaves it to end the latter. Holds nothing of its parent but the pipe, so that nobody waits for its ends of others; takes no
+ * signal, and no part in its terminal. */
+BOTH static int reaper_main(void *arg)
+{
+    const struct start *s = arg;
+    static const uint64_t all = UINT64_MAX;
+    char word;
+    long n;
+    if (s->ours)
+        *s->ours = '-';
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+    syscall(SYS_setsid);
+    syscall(SYS_chdir, "/");
+    syscall(SYS_prctl, PR_SET_NAME, "corch-reaper", 0, 0, 0);
+    if (s->fd > 0)
+        syscall(SYS_close_range, 0, s->fd - 1, 0);
+    syscall(SYS_close_range, s->fd + 1, ~0U, 0);
+    do
+        n = syscall(SYS_read, s->fd, &word, 1);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        sweep(&s->mark);
+    syscall(SYS_exit_group, 0);
+    return 0;
+}
+
+int reaper_start(struct reaper *r, const char *instance)
+{
+    _Alignas(16) char stack[REAPER_STACK]; /* the child's is a copy */
+    struct start s;
+    int ends[2];
+    *r = (struct reaper){0, -1};
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    make_mark(&s.mark, instance);
+    s.fd = ends[0];
+    s.ours = getenv(REAPER_MARK);
+    r->pid = clone(reaper_main, stack + sizeof stack, 0, &s);
+    int saved = errno;
+    close(ends[0]);
+    r->fd = ends[1];
+    if (r->pid > 0)
+        return 0;
+    fd_close(&r->fd);
+    r->pid = 0;
+    errno = saved;
+    return -1;
+}
+
+void reaper_stop(struct reaper *r)
+{
+    if (r->pid <= 0)
+        return;
+    while (write(r->fd, "", 1) < 0 && errno == EINTR)
+        continue;
+    fd_close(&r->fd);
+    while (waitpid(r->pid, NULL, __WALL) < 0 && errno == EINTR)
+        continue;
+    r->pid = 0;
+}

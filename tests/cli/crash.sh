@@ -1,0 +1,173 @@
+#!/bin/bash
+# What is left when the program is killed, and what resume makes of it.
+. "$(dirname "$0")/common" "$@"
+misbehave=$2
+lasting="exec sleep 3600"
+
+# Starts `start p` and waits until the file `begun` is there. $orchestrator is its process.
+start_and_wait() {
+    rm -f begun
+    "$program" start p "$@" >stdout 2>stderr &
+    orchestrator=$!
+    until test -e begun; do
+        kill -0 "$orchestrator" 2>/dev/null || fail "it has ended before its command began"
+        sleep 0.01
+    done
+}
+
+kill_it() {
+    kill -KILL "$orchestrator"
+    wait "$orchestrator" 2>/dev/null
+    folder=$(run_folder)
+    id=${folder##*/}
+}
+
+# Waits until a process is gone, or is a zombie that nobody waits for.
+gone() {
+    local i state
+    for i in $(seq 6000); do
+        state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null)
+        case $state in '' | Z | X) return 0 ;; esac
+        sleep 0.01
+    done
+    return 1
+}
+
+# stray FILE: a command's text that writes the process number of something that has left its group and
+# its parent into a file.
+stray() {
+    echo "(setsid sh -c 'echo \$\$ >$1; exec sleep 3600' &);"
+}
+
+commands_die_with_the_orchestrator() {
+    config "$(parallel p 2 "$(command_stage a "trap '' TERM; echo \$\$ >one; sleep 3600 & echo \$! >two; wait")" \
+        "$(command_stage b "$(stray three) until test -s one && test -s two && test -s three; do sleep 0.01; done; touch begun; $lasting")")"
+    start_and_wait
+    kill_it
+    for file in one two three; do
+        gone "$(cat $file)" || fail "process $file lives on"
+    done
+    rm one two three
+    forget_runs
+}
+
+strays_die_with_a_cancelled_run() {
+    config "$(pipeline p "$(command_stage a "$(stray one) until test -s one; do sleep 0.01; done; touch begun; $lasting")")"
+    start_and_wait
+    kill -TERM "$orchestrator"
+    wait "$orchestrator"
+    gone "$(cat one)" || fail "what left its group lives on"
+    expect_value "$(run_folder)/manifest.json" 'd["status"]' cancelled
+    rm one
+    forget_runs
+}
+
+# What a run leaves behind of its own will goes on.
+strays_of_a_run_that_succeeds_live() {
+    config "$(pipeline p "$(command_stage a "(setsid sh -c 'echo \$\$ >one; exec sleep 3600' >/dev/null 2>&1 &); until test -s one; do sleep 0.01; done")")"
+    run start p
+    expect_code 0 "start"
+    kill -0 "$(cat one)" || fail "a background process was ended"
+    kill -KILL "$(cat one)"
+    rm one
+    forget_runs
+}
+
+# An orchestrator that is a command of another, which is killed: its commands die, too.
+nested_commands_die() {
+    mkdir -p inner
+    config "$(pipeline p "$(command_stage a "cd inner && '$program' exec -- sh -c 'echo \$\$ >../one; touch ../begun; $lasting'")")"
+    start_and_wait
+    kill_it
+    gone "$(cat one)" || fail "a command of the inner orchestrator lives on"
+    rm -r one inner
+    forget_runs
+}
+
+# The manifest knows less than the log: as when a kill comes between the two.
+make_older() { # EXPRESSION: a change of the document d
+    "$python" - "$folder/manifest.json" "$1" <<'END'
+import json, sys
+d = json.load(open(sys.argv[1]))
+exec(sys.argv[2])
+json.dump(d, open(sys.argv[1], "w"))
+END
+}
+
+interrupted='d.update(status="in_progress", completed_at=None)
+for c in d["commands"]:
+    c.update(status="running" if c["id"] != "c" else "pending", completed_at=None, exit_code=None, summary=None)
+    if c["id"] == "c": c.update(started_at=None, log_path=None)'
+
+the_log_knows_more_than_the_manifest() {
+    local lost
+    for lost in nothing end log; do
+        rm -f trace flag
+        config "$(pipeline p "$(command_stage a 'echo a >>trace; echo said by a')" \
+            "$(command_stage b 'echo b >>trace; test -f flag')" "$(command_stage c 'echo c >>trace')")"
+        run start p --jobs 1
+        folder=$(run_folder)
+        make_older "$interrupted"
+        case $lost in
+        end) # torn within the last line of a
+            sed -i '/"type":"command:end".*"index":1}/d' "$folder/runner.ndjson"
+            head -c -30 "$folder/commands/01-a.ndjson" >cut
+            cp cut "$folder/commands/01-a.ndjson"
+            ;;
+        log) : >"$folder/commands/01-a.ndjson" ;;
+        esac
+        touch flag "$folder/.manifest.json.0123456789abcdef.tmp"
+        run resume "${folder##*/}"
+        expect_code 0 "resume, lost: $lost"
+        [ "$(tr -d '\n' <trace)" = abbc ] || fail "commands were run: $(cat trace)"
+        expect_text stderr "1 command had succeeded, as the log says"
+        expect_text stderr "1 command had not ended and runs again"
+        expect_text stderr "1 temporary file was removed"
+        [ ! -e "$folder/.manifest.json.0123456789abcdef.tmp" ] || fail "a temporary file is left"
+        expect_value "$folder/manifest.json" \
+            '[(c["status"], c["exit_code"], c["summary"]) for c in d["commands"]][0]' "('succeeded', 0, 'said by a')"
+        expect_value "$folder/manifest.json" 'd["commands"][0]["log_path"].endswith("/commands/01-a.ndjson"), len(d["handles"])' "(True, 5)"
+        [ "$(grep -c '"type":"command:end".*"index":1}' "$folder/runner.ndjson")" -eq 1 ] || fail "no end of a, lost: $lost"
+        grep '"index":1}' "$folder/runner.ndjson" | cmp - "$folder/commands/01-a.ndjson" || fail "the log of a, lost: $lost"
+        forget_runs
+    done
+}
+
+torn_lines_are_cut_off() {
+    config "$(parallel p 2 "$(command_stage a 'true')" "$(command_stage b "test -f flag")")"
+    rm -f flag
+    run start p
+    folder=$(run_folder)
+    for file in runner.ndjson privacy-decisions.ndjson commands/02-b.ndjson; do
+        printf '{"type":"exec:chu' >>"$folder/$file"
+    done
+    touch flag
+    make_older 'd["commands"][1].update(status="running", completed_at=None)'
+    run resume "${folder##*/}"
+    expect_code 0 "resume"
+    expect_text stderr "runner.ndjson ended with a torn line of 17 bytes, which was cut off"
+    for file in runner.ndjson privacy-decisions.ndjson commands/02-b.ndjson; do
+        "$python" -c 'import json, sys; [json.loads(l) for l in open(sys.argv[1])]' "$folder/$file" || fail "$file"
+    done
+    rm flag
+    forget_runs
+}
+
+the_holder_is_named() {
+    config "$(pipeline p "$(command_stage a "touch begun; $lasting")")"
+    start_and_wait
+    folder=$(run_folder)
+    run resume "${folder##*/}"
+    expect_code 2 "a run that is held"
+    expect_text stderr "is held by another orchestrator, process $orchestrator"
+    kill_it
+    forget_runs
+}
+
+commands_die_with_the_orchestrator
+strays_die_with_a_cancelled_run
+strays_of_a_run_that_succeeds_live
+nested_commands_die
+the_log_knows_more_than_the_manifest
+torn_lines_are_cut_off
+the_holder_is_named
