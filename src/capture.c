@@ -127,6 +127,7 @@ static bool read_once(struct capture *c, int i)
     bool whole;
     ssize_t n = stream_read(s, c->proc->out[i], clock_mono_ns(), &whole);
     if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        c->read_error = n < 0 ? errno : c->read_error;
         end_stream(c, i);
         return false;
     }
@@ -240,6 +241,7 @@ void capture_run(struct capture *c)
 {
     c->left_open = c->exited = c->timed_out = c->wide[0] = c->wide[1] = false;
     c->level = CANCEL_NONE;
+    c->read_error = 0;
     c->kill_ns = c->drain_ns = WAKE_FOREVER;
     c->nap_ns = NAP_MIN_NS;
     c->nap_until_ns = clock_mono_ns() + FIRST_NAP_NS;

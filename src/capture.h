@@ -24,6 +24,7 @@ struct capture {
     /* result */
     bool timed_out; /* its time was over before it had exited */
     bool left_open; /* somebody else held a pipe open after the command's exit */
+    int read_error; /* an errno: not all that it printed could be read; or 0 */
 
     /* state */
     bool exited;

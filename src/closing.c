@@ -83,13 +83,35 @@ static void set_timed_out(const struct engine *g, const struct live_run *r, stru
     m->run_summary_line = buf_detach(&line);
 }
 
-static void set_storage_error(struct mutation *m, int error)
+static char *storage_line(int error)
 {
     char reason[128];
+    return text_join("The files of the run can't be written: ",
+                     strerror_r(error, reason, sizeof reason), ".");
+}
+
+static void set_storage_error(struct mutation *m, int error)
+{
     m->status = RUN_FAILED;
     m->status_detail = strdup(REASON_STORAGE);
-    m->run_summary_line = text_join("The files of the run can't be written: ",
-                                    strerror_r(error, reason, sizeof reason), ".");
+    m->run_summary_line = storage_line(error);
+}
+
+/* Its end could not be written, so nobody else knows of it: the run has not succeeded. The manifest is
+ * ours again. */
+static void note_unwritten_end(struct live_run *r)
+{
+    struct manifest *doc = &r->journal.manifest;
+    int error = atomic_load(&r->journal.failed);
+    if (!error || doc->status != RUN_SUCCEEDED)
+        return;
+    char *line = storage_line(error);
+    doc->status = RUN_FAILED;
+    free(doc->status_detail);
+    doc->status_detail = strdup(REASON_STORAGE);
+    if (line)
+        manifest_add_summary(doc, line);
+    free(line);
 }
 
 /* How a run that is over ended: its storage first, then whether it was left unfinished, and why. */
@@ -109,6 +131,7 @@ static void close_run(struct engine *g, struct live_run *r)
     else
         m->status = r->failed ? RUN_FAILED : RUN_SUCCEEDED;
     engine_push_and_wait(g, m);
+    note_unwritten_end(r);
 }
 
 static void unlink_live(struct engine *g, struct live_run *r)
@@ -135,7 +158,8 @@ static void end_in_parent(struct engine *g, struct live_run *child, char *review
         m->status_detail = text_join(REASON_SUBPIPELINE, stage->pipeline, REASON_FAILED);
         m->run_summary_line = text_join("Sub-pipeline '", stage->pipeline, "' failed.");
     }
-    closing_stage(g, child->parent, m, child->failed_itself);
+    bool itself = child->failed_itself || atomic_load(&child->journal.failed) != 0;
+    closing_stage(g, child->parent, m, itself);
 }
 
 /* All commands of a run that was to end are over, but not what has left their process groups. */

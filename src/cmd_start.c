@@ -151,7 +151,7 @@ static void print_text(const corch_result *r, bool resumed)
 }
 
 /* What the result says goes to stdout, what went wrong on the way to stderr. */
-static int report(const corch_result *result, bool resumed, enum output_format format)
+static int report(const corch_result *result, bool resumed, enum output_format format, bool signalled)
 {
     for (size_t i = 0; result->warnings[i]; i++)
         output_message("%s", result->warnings[i]);
@@ -160,8 +160,9 @@ static int report(const corch_result *result, bool resumed, enum output_format f
     else
         print_text(result, resumed);
     int code = result->status == CORCH_SUCCEEDED ? EXIT_OK : EXIT_RUN_FAILED;
-    if (result->status == CORCH_FAILED && result->status_detail)
-        output_message("run failed: %s", result->status_detail);
+    if (result->status == CORCH_FAILED || (result->status == CORCH_CANCELLED && !signalled))
+        output_message("run %s: %s", result->status_name,
+                       result->status_detail ? result->status_detail : "no memory for the reason");
     return output_end() == 0 ? code : EXIT_RUN_FAILED;
 }
 
@@ -182,7 +183,8 @@ static int run(const corch_config *config, const corch_options *options,
     }
     struct run_wait wait = {.run = run, .signals = signals};
     int shown = run_watch(&wait, manner->relay, manner->format == FORMAT_JSON, options->watch);
-    int code = report(corch_run_wait(run), options->resume != NULL, manner->format);
+    int code = report(corch_run_wait(run), options->resume != NULL, manner->format,
+                      wait.first_signal != 0);
     if (shown != 0 && code == EXIT_OK)
         code = EXIT_RUN_FAILED;
     corch_run_free(run);

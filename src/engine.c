@@ -43,7 +43,8 @@ void engine_cancel(struct engine *g, int level)
 /* Persister thread: a run whose files can't be written any more must not run on. */
 static void journal_failed(struct journal *j)
 {
-    engine_cancel(j->owner, CANCEL_TERM);
+    struct engine *g = j->owner;
+    engine_raise(g, &g->cancel, CANCEL_TERM, CANCEL_FAILED);
 }
 
 /* Persister or worker thread. The driving thread is not woken for each of thousands: of those that

@@ -239,11 +239,14 @@ static void offer_stage(struct journal *j, size_t index)
     offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
 }
 
-static bool is_runner_log(const struct journal *j, int fd)
+/* Whether the open file is the run's log. 0, or -1: not to know would have its lines there twice. */
+static int is_runner_log(const struct journal *j, int fd, bool *is)
 {
     struct stat runner, log;
-    return fstat(j->runner_fd, &runner) == 0 && fstat(fd, &log) == 0 &&
-           runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
+    if (fstat(j->runner_fd, &runner) != 0 || fstat(fd, &log) != 0)
+        return -1;
+    *is = runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
+    return 0;
 }
 
 /* Where a run is one command, its log and the run's have the same lines: one file with two names, where
@@ -254,7 +257,8 @@ static int open_command_log(struct journal *j, size_t index, const char *name)
     if (j->manifest.n_commands == 1)
         (void)!linkat(j->dir.fd, "runner.ndjson", j->dir.fd, name, 0);
     a->log_fd = open_log(j, name);
-    a->only = a->log_fd >= 0 && is_runner_log(j, a->log_fd);
+    if (a->log_fd >= 0 && is_runner_log(j, a->log_fd, &a->only) != 0)
+        fd_close(&a->log_fd);
     return a->log_fd < 0 ? -1 : 0;
 }
 
@@ -445,7 +449,10 @@ int journal_stage_end(struct journal *j, const struct mutation *m)
     j->manifest.frames_redacted += j->active[m->index].redacted;
     j->manifest.frames_blocked += j->active[m->index].blocked;
     active_release(&j->active[m->index]);
-    if (manifest_stage_event(&j->manifest, m->index, m->event, m->now_ms) != 0)
+    enum stage_event event = m->event;
+    if (event != STAGE_EV_FAIL && atomic_load(&j->failed))
+        event = STAGE_EV_FAIL; /* whatever it did, its log is not complete */
+    if (manifest_stage_event(&j->manifest, m->index, event, m->now_ms) != 0)
         return EINVAL;
     if ((set_entry(j, m) | set_links(j, m)) != 0)
         journal_fail(j, ENOMEM);

@@ -1,4 +1,5 @@
 /* The command line: finds the command and hands over. Main thread. */
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -63,8 +64,11 @@ static int fill_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    if (fill_standard_descriptors() != 0)
+    if (fill_standard_descriptors() != 0) {
+        output_message("can't open /dev/null in place of a standard descriptor that is closed: %s",
+                       strerror(errno));
         return EXIT_NOT_RUN;
+    }
     mallopt(M_ARENA_MAX, 1); /* a heap per thread costs start-up time and memory we don't need */
     if (argc < 2) {
         print_help();

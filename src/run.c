@@ -15,9 +15,11 @@
 #include "reaper.h"
 #include "run_lock.h"
 
-static char *copy(const char *text)
+/* 0, or -1: there is no memory for a text that is not NULL. */
+static int copy(char **to, const char *text)
 {
-    return text ? strdup(text) : NULL;
+    *to = text ? strdup(text) : NULL;
+    return text && !*to ? -1 : 0;
 }
 
 /* The run's place below .runs as seen from the root, "cli" for itself, "mcp" for the old pointer. */
@@ -37,17 +39,15 @@ static int fill_manifest(struct manifest *m, const struct workspace *w,
 {
     char token[ID_TOKEN_LEN + 1];
     id_token(token);
-    m->task_id = copy(w->task_id);
-    m->task_slug = request->exec ? NULL : copy(w->task_slug);
-    m->run_id = copy(run_id);
-    m->parent_run_id = copy(request->parent_run_id);
-    m->approval_policy = copy(request->approval_policy);
-    m->plan_target_id = request->exec ? NULL : copy(target_id);
-    m->resume_token = copy(token);
+    int rc = copy(&m->task_id, w->task_id) | copy(&m->run_id, run_id) |
+             copy(&m->task_slug, request->exec ? NULL : w->task_slug) |
+             copy(&m->parent_run_id, request->parent_run_id) |
+             copy(&m->approval_policy, request->approval_policy) |
+             copy(&m->plan_target_id, request->exec ? NULL : target_id) |
+             copy(&m->resume_token, token);
     m->artifact_root = place(w, "cli", run_id);
     m->compat_path = place(w, "mcp", run_id);
-    if (!m->task_id || !m->run_id || !m->resume_token || !m->artifact_root ||
-        !m->compat_path)
+    if (rc != 0 || !m->artifact_root || !m->compat_path)
         return -1;
     m->log_path = text_join(m->artifact_root, "/runner.ndjson", "");
     m->privacy_log_path = text_join(m->artifact_root, "/privacy-decisions.ndjson", "");

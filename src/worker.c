@@ -339,6 +339,13 @@ static void fill_outcome(struct execution *x, const struct capture *c, struct ou
     o->err_cut = x->worker->streams[1].tail.total > TAIL_BYTES;
 }
 
+static char *say_unread(int error)
+{
+    char reason[128];
+    return text_join("Execution error: its output could not be read: ",
+                     strerror_r(error, reason, sizeof reason), "");
+}
+
 static void run_command(struct execution *x, struct mutation *m)
 {
     struct proc p;
@@ -357,7 +364,10 @@ static void run_command(struct execution *x, struct mutation *m)
     char *out = tail_text(&x->worker->streams[0].tail), *err = tail_text(&x->worker->streams[1].tail);
     o.out = out ? out : "";
     o.err = err ? err : "";
-    ending_executed(m, x->job, &o);
+    if (c.read_error)
+        ending_unstarted(m, x->job, say_unread(c.read_error));
+    else
+        ending_executed(m, x->job, &o);
     free(out);
     free(err);
     struct event_end end = {.exit_code = o.signal ? -1 : o.exit_code,
