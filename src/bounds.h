@@ -116,6 +116,9 @@
 #define WRITE_RETRY_MS 10000
 #define WRITE_RETRY_PAUSE_MS 100
 
+/* The same for a run that is to end: it has the grace time of its commands and a second. */
+#define WRITE_RETRY_ENDING_MS 1000
+
 /* Commands at once: each worker has a thread, up to eight descriptors and its part of the memory above. */
 #define JOBS_MAX 1024
 

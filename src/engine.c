@@ -166,6 +166,7 @@ void engine_open_run(struct engine *g, struct live_run *r)
     cancel_init(&r->cancel, r->parent ? &r->parent->cancel : &g->cancel);
     r->journal.owner = g;
     r->journal.on_failure = journal_failed;
+    r->journal.cancel = &r->cancel;
     r->next = g->live;
     g->live = r;
     g->n_live++;

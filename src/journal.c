@@ -105,15 +105,22 @@ static struct iovec *advance(struct iovec *at, int *n, size_t wrote)
     return at;
 }
 
-/* Whether to go on after a write that failed: a signal, or a full disk on which space may come back. */
-static bool may_go_on(int64_t *give_up)
+int64_t journal_patience_ns(const struct journal *j)
+{
+    bool ending = j->cancel && cancel_level(j->cancel) != CANCEL_NONE;
+    return (ending ? WRITE_RETRY_ENDING_MS : WRITE_RETRY_MS) * INT64_C(1000000);
+}
+
+/* Whether to go on after a write that failed: a signal, or a full disk on which space may come back.
+ * `*since`: the first such failure in a row, or 0. */
+static bool may_go_on(const struct journal *j, int64_t *since)
 {
     if (errno == EINTR)
         return true;
     int64_t now = clock_mono_ns();
-    if (*give_up == 0)
-        *give_up = now + (int64_t)WRITE_RETRY_MS * 1000000;
-    if ((errno != ENOSPC && errno != EDQUOT) || now >= *give_up)
+    if (*since == 0)
+        *since = now;
+    if ((errno != ENOSPC && errno != EDQUOT) || now - *since >= journal_patience_ns(j))
         return false;
     clock_sleep_ms(WRITE_RETRY_PAUSE_MS);
     return true;
@@ -121,18 +128,18 @@ static bool may_go_on(int64_t *give_up)
 
 /* Appends `n` pieces, each of them whole or not at all: on a lasting failure what was written of one is
  * cut off again. Returns how many were written; fewer than `n`: errno. */
-static int append(int fd, const struct iovec *lines, int n)
+static int append(const struct journal *j, int fd, const struct iovec *lines, int n)
 {
     struct iovec left[GATHERED_CHUNKS], *at = left;
-    int64_t give_up = 0;
+    int64_t failing_since = 0;
     int to_do = n;
     memcpy(left, lines, (size_t)n * sizeof *lines);
     while (to_do > 0) {
         ssize_t wrote = writev(fd, at, to_do);
         if (wrote >= 0) {
             at = advance(at, &to_do, (size_t)wrote);
-            give_up = 0;
-        } else if (!may_go_on(&give_up)) {
+            failing_since = 0;
+        } else if (!may_go_on(j, &failing_since)) {
             int error = errno;
             struct stat st;
             off_t torn = (off_t)(lines[n - to_do].iov_len - at->iov_len);
@@ -150,10 +157,10 @@ void journal_append(struct journal *j, size_t index, const struct iovec *lines, 
     if (atomic_load(&j->failed))
         return;
     int command_fd = j->active[index].only ? -1 : j->active[index].log_fd, wanted = n;
-    n = append(j->runner_fd, lines, n);
+    n = append(j, j->runner_fd, lines, n);
     if (n < wanted)
         journal_fail(j, errno);
-    if (command_fd >= 0 && append(command_fd, lines, n) < n)
+    if (command_fd >= 0 && append(j, command_fd, lines, n) < n)
         journal_fail(j, errno);
     if (j->grown_fd >= 0)
         eventfd_write(j->grown_fd, 1);
@@ -245,6 +252,10 @@ static int is_runner_log(const struct journal *j, int fd, bool *is)
     struct stat runner, log;
     if (fstat(j->runner_fd, &runner) != 0 || fstat(fd, &log) != 0)
         return -1;
+    if (!S_ISREG(log.st_mode)) {
+        errno = EINVAL; /* a pipe that was put there would be read by somebody else */
+        return -1;
+    }
     *is = runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
     return 0;
 }
@@ -293,7 +304,7 @@ static void reopen_log(struct journal *j, size_t index)
 void journal_flush(struct journal *j)
 {
     const struct iovec lines = {j->decisions.data, j->decisions.len};
-    if (j->decisions.len > 0 && append(j->privacy_fd, &lines, 1) < 1)
+    if (j->decisions.len > 0 && append(j, j->privacy_fd, &lines, 1) < 1)
         journal_fail(j, errno);
     if (j->decisions.failed)
         journal_fail(j, ENOMEM);

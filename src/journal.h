@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include "cancel.h"
 #include "manifest.h"
 #include "rundir.h"
 #include "watch.h"
@@ -24,6 +25,7 @@ struct journal {
     int grown_fd;                         /* an eventfd, signalled when the log has grown; or -1 */
     void (*on_failure)(struct journal *); /* persister thread: `failed` has just been set */
     void *owner;                          /* the driving thread's */
+    const struct cancel *cancel; /* of the run: when it is to end, a full disk is not waited for; or NULL */
 
     /* An errno once the run's files can't be written any more: the run must end. Any thread. */
     atomic_int failed;
@@ -120,6 +122,9 @@ void journal_set_status(struct journal *j, const struct mutation *m);
 
 /* Persister: rewrites .heartbeat in place. */
 void journal_beat(struct journal *j, int64_t now_ms);
+
+/* Persister: how long what can't be written is tried again: WRITE_RETRY_MS, less if the run is to end. */
+int64_t journal_patience_ns(const struct journal *j);
 
 /* Persister: marks the journal as failed, once, and says so to its owner. */
 void journal_fail(struct journal *j, int error);
