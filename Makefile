@@ -7,7 +7,7 @@ WERROR ?= ON
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 export CTEST_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all demo test check check-clang check-asan check-tsan bench compare install clean deps
+.PHONY: all demo test check check-clang check-asan check-tsan fuzz coverage bench compare install clean deps
 
 all:
 	tools/setup build
@@ -35,6 +35,20 @@ check-asan check-tsan: check-%:
 	cmake --preset $* -DCORCH_WERROR=ON
 	cmake --build --preset $*
 	ctest --preset $*
+
+# Each fuzz target for so many seconds; what they find beyond tests/fuzz/corpus goes to build/fuzz.
+SECONDS ?= 60
+fuzz:
+	tools/setup fuzz
+	cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCORCH_WERROR=ON \
+	    -DCORCH_FUZZ=ON -DCORCH_BENCH=OFF -DCORCH_SANITIZE=address,undefined
+	cmake --build build/fuzz
+	tests/fuzz/run build/fuzz/tests $(SECONDS)
+
+# Which lines of src the tests reach.
+coverage:
+	tools/setup test
+	tools/coverage build/coverage
 
 # Takes some ten minutes.
 bench: all
