@@ -171,7 +171,7 @@
 
 static_assert((OUTBOX_SLOTS & (OUTBOX_SLOTS - 1)) == 0, "a ring's size is a power of two");
 static_assert(OUTBOX_SLOTS > CHUNK_POOL + OUTBOX_MUTATIONS,
-              "an outbox holds every chunk of its worker and its mutations: a push can't fail");
+              "an outbox holds every chunk of its worker and its usual mutations: a push seldom waits");
 static_assert(GATHERED_CHUNKS + TOLD_CHUNKS < CHUNK_POOL,
               "a worker has buffers to fill while others are written and some wait to be told of");
 static_assert(CHUNK_BYTES >= CHUNK_HEAD + CHUNK_BINARY_BYTES * 6 + CHUNK_BINARY_BYTES * 4 / 3 + 512,

@@ -58,6 +58,13 @@ static void tell_persister(struct capture *c)
     c->untold = 0;
 }
 
+/* A cancellation reaches the command also while its worker waits. */
+static void wait_for_room(struct capture *c, uint32_t seen)
+{
+    tell_persister(c);
+    wake_wait(&c->outbox->room, seen, carry_out_cancel(c, clock_mono_ns()));
+}
+
 /* A buffer from the pool, sleeping while all are under way: this is the backpressure (I5). */
 static struct chunk *take_chunk(struct capture *c)
 {
@@ -66,8 +73,7 @@ static struct chunk *take_chunk(struct capture *c)
         struct chunk *chunk = outbox_take(c->outbox);
         if (chunk)
             return chunk;
-        tell_persister(c);
-        wake_wait(&c->outbox->room, seen, carry_out_cancel(c, clock_mono_ns()));
+        wait_for_room(c, seen);
     }
 }
 
@@ -76,8 +82,12 @@ static void push(struct capture *c, struct chunk *chunk)
 {
     struct record r = {.journal = c->journal, .kind = RECORD_LINES, .as.chunk = chunk};
     r.index = (uint32_t)(c->context.index - 1);
-    if (!outbox_push_quietly(c->outbox, &r))
-        outbox_push_wait(c->outbox, &r);
+    for (;;) { /* many starts and ends that nobody waits for may fill the ring, too */
+        uint32_t seen = wake_snapshot(&c->outbox->room);
+        if (outbox_push_quietly(c->outbox, &r))
+            break;
+        wait_for_room(c, seen);
+    }
     if (++c->untold >= TOLD_CHUNKS)
         tell_persister(c);
     else
