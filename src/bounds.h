@@ -129,11 +129,11 @@
 
 /* Descriptors a worker may have open at once, its command's log with them, and those of the rest. */
 #define WORKER_DESCRIPTORS 8
-#define RUN_DESCRIPTORS 40
+#define RUN_DESCRIPTORS 44
 
 /* Descriptors of a subpipeline's run. With nothing left for one more it waits, unless nothing else goes
  * on: then the reserve is there for those that lie within each other. */
-#define SUBRUN_DESCRIPTORS 6
+#define SUBRUN_DESCRIPTORS 7
 
 /* A stage's timeoutSeconds, retries and retryDelayMs: beyond these a number is a slip. The delay
  * doubles with each attempt, up to the same limit. */

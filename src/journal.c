@@ -27,9 +27,9 @@ struct active {
     uint64_t redacted, blocked;
 };
 
-static int open_log(const struct journal *j, const char *name)
+static int open_log(int dirfd, const char *name)
 {
-    return openat(j->dir.fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+    return openat(dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
                   0600);
 }
 
@@ -50,14 +50,15 @@ int journal_init(struct journal *j)
     j->running = calloc(j->manifest.n_commands + 1, sizeof *j->running);
     for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
         j->active[i].log_fd = -1;
-    j->runner_fd = open_log(j, "runner.ndjson");
-    j->privacy_fd = open_log(j, "privacy-decisions.ndjson");
+    j->runner_fd = open_log(j->dir.fd, "runner.ndjson");
+    j->privacy_fd = open_log(j->dir.fd, "privacy-decisions.ndjson");
     j->heartbeat_fd = openat(j->dir.fd, ".heartbeat",
                              O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    j->commands_fd = openat(j->dir.fd, "commands", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (!j->active || !j->running)
         errno = ENOMEM;
     return j->active && j->running && j->runner_fd >= 0 && j->privacy_fd >= 0 &&
-                   j->heartbeat_fd >= 0
+                   j->heartbeat_fd >= 0 && j->commands_fd >= 0
                ? 0
                : -1;
 }
@@ -81,6 +82,7 @@ void journal_release(struct journal *j)
     fd_close(&j->runner_fd);
     fd_close(&j->privacy_fd);
     fd_close(&j->heartbeat_fd);
+    fd_close(&j->commands_fd);
     buf_release(&j->image);
     manifest_release(&j->manifest);
     rundir_release(&j->dir);
@@ -262,19 +264,23 @@ static int is_runner_log(const struct journal *j, int fd, bool *is)
 
 /* Where a run is one command, its log and the run's have the same lines: one file with two names, where
  * the file system knows such and there is no log of that name yet. */
-static int open_command_log(struct journal *j, size_t index, const char *name)
+static int open_command_log(struct journal *j, size_t index)
 {
     struct active *a = &j->active[index];
+    char path[128], *name;
+    rundir_command_file(path, sizeof path, "commands", index + 1, j->manifest.commands[index].id,
+                        "ndjson");
+    name = strchr(path, '/') + 1;
     if (j->manifest.n_commands == 1)
-        (void)!linkat(j->dir.fd, "runner.ndjson", j->dir.fd, name, 0);
-    a->log_fd = open_log(j, name);
+        (void)!linkat(j->dir.fd, "runner.ndjson", j->commands_fd, name, 0);
+    a->log_fd = open_log(j->commands_fd, name);
     if (a->log_fd >= 0 && is_runner_log(j, a->log_fd, &a->only) != 0)
         fd_close(&a->log_fd);
     return a->log_fd < 0 ? -1 : 0;
 }
 
 /* Opens the command's log and prepares the lines about its decisions. */
-static int active_start(struct journal *j, const struct mutation *m, const char *log_name)
+static int active_start(struct journal *j, const struct mutation *m)
 {
     struct active *a = &j->active[m->index];
     struct buf end = BUF_INIT;
@@ -286,18 +292,15 @@ static int active_start(struct journal *j, const struct mutation *m, const char 
     a->decision_end = buf_detach(&end);
     if (!a->decision_end)
         return -1;
-    return open_command_log(j, m->index, log_name);
+    return open_command_log(j, m->index);
 }
 
 /* Between two attempts of a command its log is closed: thousands may wait for their next one. */
 static void reopen_log(struct journal *j, size_t index)
 {
-    char name[128];
     if (!j->active[index].decision_end || j->active[index].log_fd >= 0)
         return;
-    rundir_command_file(name, sizeof name, "commands", index + 1, j->manifest.commands[index].id,
-                        "ndjson");
-    if (open_command_log(j, index, name) != 0)
+    if (open_command_log(j, index) != 0)
         journal_fail(j, errno);
 }
 
@@ -376,9 +379,7 @@ int journal_stage_start(struct journal *j, const struct mutation *m)
     if (manifest_stage_event(doc, m->index, STAGE_EV_START, m->now_ms) != 0)
         return EINVAL;
     if (m->log_path) {
-        char name[128];
-        rundir_command_file(name, sizeof name, "commands", m->index + 1, c->id, "ndjson");
-        if (active_start(j, m, name) != 0)
+        if (active_start(j, m) != 0)
             return errno;
         if (manifest_set(c, &c->log_path, m->log_path) != 0)
             return ENOMEM;

@@ -32,7 +32,7 @@ struct journal {
 
     /* The persister's own: files, and when to write which. Times are monotonic nanoseconds. */
     struct journal *next;
-    int runner_fd, privacy_fd, heartbeat_fd;
+    int runner_fd, privacy_fd, heartbeat_fd, commands_fd; /* the last one: the folder */
     struct active *active; /* per command: what is there while it runs */
     size_t done;           /* stages in a final state, those of earlier sessions included */
     size_t *running, n_running; /* indices of the stages that run, in the order they began */

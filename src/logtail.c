@@ -10,11 +10,12 @@
 
 #include "bounds.h"
 #include "fd.h"
+#include "rundir.h"
 
 int logtail_open(struct logtail *t, int dirfd, const char *name)
 {
     *t = (struct logtail)LOGTAIL_INIT;
-    t->fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    t->fd = rundir_open(dirfd, name, O_RDONLY, 0);
     return t->fd < 0 ? -1 : 0;
 }
 

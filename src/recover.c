@@ -39,7 +39,7 @@ struct recovery {
 
 static int open_log(const struct rundir *dir, const char *name, int flags)
 {
-    return openat(dir->fd, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    return rundir_open(dir->fd, name, flags, 0600);
 }
 
 static void log_name(const struct recovery *r, size_t i, char name[128])

@@ -129,7 +129,7 @@ struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch,
     r->pipeline = pipeline;
     r->lock_fd = -1;
     r->journal.dir.fd = r->journal.runner_fd = r->journal.privacy_fd = r->journal.heartbeat_fd = -1;
-    r->journal.grown_fd = -1;
+    r->journal.grown_fd = r->journal.commands_fd = -1;
     r->journal.watch = watch;
     errno = ENOMEM;
     return r;

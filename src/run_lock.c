@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEARTBEAT ".heartbeat"
@@ -37,9 +38,13 @@ int run_lock(int dirfd)
     int fd = openat(dirfd, HEARTBEAT, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     if (fd < 0)
         return -1;
-    if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
-        return fd;
-    int saved = errno == EACCES ? EWOULDBLOCK : errno;
+    struct stat st;
+    int saved = EINVAL; /* something else is in its place */
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+            return fd;
+        saved = errno == EACCES ? EWOULDBLOCK : errno;
+    }
     close(fd);
     errno = saved;
     return -1;

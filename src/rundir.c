@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +259,23 @@ void rundir_release(struct rundir *d)
     free(d->path);
     free(d->rel);
     *d = (struct rundir){-1, NULL, NULL};
+}
+
+int rundir_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+    const char *slash = strchr(path, '/');
+    int at = dirfd;
+    if (slash) {
+        char folder[NAME_MAX + 1];
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+        at = openat(dirfd, folder, OPEN_FOLDER | O_NOFOLLOW);
+        if (at < 0)
+            return -1;
+    }
+    int fd = openat(at, slash ? slash + 1 : path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+    if (slash)
+        fd_close(&at);
+    return fd;
 }
 
 void rundir_command_file(char *out, size_t size, const char *folder, size_t index, const char *id,

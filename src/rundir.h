@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "err.h"
 #include "workspace.h"
@@ -27,6 +28,10 @@ int make_folders(const char *path);
 
 /* Opens a folder for use as a dirfd, no link followed at its last component. -1 with errno. */
 int open_folder(const char *path);
+
+/* Opens a file below a run's folder, "name" or "folder/name", without following a link at either. Flags
+ * and mode as of open(2). A descriptor, or -1 with errno. */
+int rundir_open(int dirfd, const char *path, int flags, mode_t mode);
 
 /* "<folder>/<NN>-<slug>.<ext>": the name of a command's file below the run folder; index from 1. */
 void rundir_command_file(char *out, size_t size, const char *folder, size_t index, const char *id,
