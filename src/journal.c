@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "ndjson.h"
 #include "outbox.h"
+#include "reasons.h"
 
 /* A running command. */
 struct active {
@@ -515,6 +516,8 @@ void journal_set_status(struct journal *j, const struct mutation *m)
         doc->completed_ms = m->now_ms;
         if (m->status == RUN_SUCCEEDED)
             replace(&doc->status_detail, NULL); /* of an optional stage that failed on the way */
+        else if (!doc->status_detail)
+            replace(&doc->status_detail, REASON_MEMORY); /* there was none for the reason */
     }
     if (m->kind == MUTATION_OPEN || m->kind == MUTATION_CLOSE)
         offer_state(j, "run:state", SIZE_MAX, run_status_name(doc->status), doc->status_detail);

@@ -10,6 +10,7 @@
 #define REASON_CANCELED "run-canceled"
 #define REASON_RUN_TIMED_OUT "run-timed-out"
 #define REASON_STORAGE "storage:error"
+#define REASON_MEMORY "memory:error"
 #define REASON_RESUMING "resuming"
 #define REASON_EXEC "exec-failed"
 
