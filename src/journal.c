@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "guard.h"
+#include "logfile.h"
 #include "ndjson.h"
 #include "outbox.h"
 #include "reasons.h"
@@ -27,12 +28,6 @@ struct active {
     char *decision_end; /* how each of its decision lines ends */
     uint64_t redacted, blocked;
 };
-
-static int open_log(int dirfd, const char *name)
-{
-    return openat(dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-                  0600);
-}
 
 int journal_init(struct journal *j)
 {
@@ -51,8 +46,8 @@ int journal_init(struct journal *j)
     j->running = calloc(j->manifest.n_commands + 1, sizeof *j->running);
     for (size_t i = 0; j->active && i < j->manifest.n_commands; i++)
         j->active[i].log_fd = -1;
-    j->runner_fd = open_log(j->dir.fd, "runner.ndjson");
-    j->privacy_fd = open_log(j->dir.fd, "privacy-decisions.ndjson");
+    j->runner_fd = logfile_open(j->dir.fd, "runner.ndjson");
+    j->privacy_fd = logfile_open(j->dir.fd, "privacy-decisions.ndjson");
     j->heartbeat_fd = openat(j->dir.fd, ".heartbeat",
                              O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     j->commands_fd = openat(j->dir.fd, "commands", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -96,74 +91,15 @@ void journal_fail(struct journal *j, int error)
         j->on_failure(j);
 }
 
-/* Takes away the first `wrote` bytes. */
-static struct iovec *advance(struct iovec *at, int *n, size_t wrote)
-{
-    for (; *n > 0 && wrote >= at->iov_len; at++, --*n)
-        wrote -= at->iov_len;
-    if (*n > 0) {
-        at->iov_base = (char *)at->iov_base + wrote;
-        at->iov_len -= wrote;
-    }
-    return at;
-}
-
-int64_t journal_patience_ns(const struct journal *j)
-{
-    bool ending = j->cancel && cancel_level(j->cancel) != CANCEL_NONE;
-    return (ending ? WRITE_RETRY_ENDING_MS : WRITE_RETRY_MS) * INT64_C(1000000);
-}
-
-/* Whether to go on after a write that failed: a signal, or a full disk on which space may come back.
- * `*since`: the first such failure in a row, or 0. */
-static bool may_go_on(const struct journal *j, int64_t *since)
-{
-    if (errno == EINTR)
-        return true;
-    int64_t now = clock_mono_ns();
-    if (*since == 0)
-        *since = now;
-    if ((errno != ENOSPC && errno != EDQUOT) || now - *since >= journal_patience_ns(j))
-        return false;
-    clock_sleep_ms(WRITE_RETRY_PAUSE_MS);
-    return true;
-}
-
-/* Appends `n` pieces, each of them whole or not at all: on a lasting failure what was written of one is
- * cut off again. Returns how many were written; fewer than `n`: errno. */
-static int append(const struct journal *j, int fd, const struct iovec *lines, int n)
-{
-    struct iovec left[GATHERED_CHUNKS], *at = left;
-    int64_t failing_since = 0;
-    int to_do = n;
-    memcpy(left, lines, (size_t)n * sizeof *lines);
-    while (to_do > 0) {
-        ssize_t wrote = writev(fd, at, to_do);
-        if (wrote >= 0) {
-            at = advance(at, &to_do, (size_t)wrote);
-            failing_since = 0;
-        } else if (!may_go_on(j, &failing_since)) {
-            int error = errno;
-            struct stat st;
-            off_t torn = (off_t)(lines[n - to_do].iov_len - at->iov_len);
-            if (torn > 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size - torn) != 0)
-                error = errno;
-            errno = error;
-            break;
-        }
-    }
-    return n - to_do;
-}
-
 void journal_append(struct journal *j, size_t index, const struct iovec *lines, int n)
 {
     if (atomic_load(&j->failed))
         return;
     int command_fd = j->active[index].only ? -1 : j->active[index].log_fd, wanted = n;
-    n = append(j, j->runner_fd, lines, n);
+    n = logfile_append(j->runner_fd, lines, n, j->cancel);
     if (n < wanted)
         journal_fail(j, errno);
-    if (command_fd >= 0 && append(j, command_fd, lines, n) < n)
+    if (command_fd >= 0 && logfile_append(command_fd, lines, n, j->cancel) < n)
         journal_fail(j, errno);
     if (j->grown_fd >= 0)
         eventfd_write(j->grown_fd, 1);
@@ -249,20 +185,6 @@ static void offer_stage(struct journal *j, size_t index)
     offer_state(j, "stage:state", index, stage_state_name(c->state), NULL);
 }
 
-/* Whether the open file is the run's log. 0, or -1: not to know would have its lines there twice. */
-static int is_runner_log(const struct journal *j, int fd, bool *is)
-{
-    struct stat runner, log;
-    if (fstat(j->runner_fd, &runner) != 0 || fstat(fd, &log) != 0)
-        return -1;
-    if (!S_ISREG(log.st_mode)) {
-        errno = EINVAL; /* a pipe that was put there would be read by somebody else */
-        return -1;
-    }
-    *is = runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
-    return 0;
-}
-
 /* Where a run is one command, its log and the run's have the same lines: one file with two names, where
  * the file system knows such and there is no log of that name yet. */
 static int open_command_log(struct journal *j, size_t index)
@@ -274,8 +196,8 @@ static int open_command_log(struct journal *j, size_t index)
     name = strchr(path, '/') + 1;
     if (j->manifest.n_commands == 1)
         (void)!linkat(j->dir.fd, "runner.ndjson", j->commands_fd, name, 0);
-    a->log_fd = open_log(j->commands_fd, name);
-    if (a->log_fd >= 0 && is_runner_log(j, a->log_fd, &a->only) != 0)
+    a->log_fd = logfile_open(j->commands_fd, name);
+    if (a->log_fd >= 0 && logfile_same(j->runner_fd, a->log_fd, &a->only) != 0)
         fd_close(&a->log_fd);
     return a->log_fd < 0 ? -1 : 0;
 }
@@ -297,7 +219,7 @@ static int active_start(struct journal *j, const struct mutation *m)
 }
 
 /* Between two attempts of a command its log is closed: thousands may wait for their next one. */
-static void reopen_log(struct journal *j, size_t index)
+static void relogfile_open(struct journal *j, size_t index)
 {
     if (!j->active[index].decision_end || j->active[index].log_fd >= 0)
         return;
@@ -308,7 +230,7 @@ static void reopen_log(struct journal *j, size_t index)
 void journal_flush(struct journal *j)
 {
     const struct iovec lines = {j->decisions.data, j->decisions.len};
-    if (j->decisions.len > 0 && append(j, j->privacy_fd, &lines, 1) < 1)
+    if (j->decisions.len > 0 && logfile_append(j->privacy_fd, &lines, 1, j->cancel) < 1)
         journal_fail(j, errno);
     if (j->decisions.failed)
         journal_fail(j, ENOMEM);
@@ -447,7 +369,7 @@ static int set_links(struct journal *j, const struct mutation *m)
 
 void journal_stage_lines(struct journal *j, const struct mutation *m)
 {
-    reopen_log(j, m->index);
+    relogfile_open(j, m->index);
     append_lines(j, m);
     if (m->event == STAGE_EV_RETRY)
         fd_close(&j->active[m->index].log_fd);
@@ -455,7 +377,7 @@ void journal_stage_lines(struct journal *j, const struct mutation *m)
 
 int journal_stage_end(struct journal *j, const struct mutation *m)
 {
-    reopen_log(j, m->index);
+    relogfile_open(j, m->index);
     append_lines(j, m);
     if (m->frames > 0)
         journal_frame(j, m->index, m->frames, CHUNK_NO_RULE);

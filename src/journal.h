@@ -123,9 +123,6 @@ void journal_set_status(struct journal *j, const struct mutation *m);
 /* Persister: rewrites .heartbeat in place. */
 void journal_beat(struct journal *j, int64_t now_ms);
 
-/* Persister: how long what can't be written is tried again: WRITE_RETRY_MS, less if the run is to end. */
-int64_t journal_patience_ns(const struct journal *j);
-
 /* Persister: marks the journal as failed, once, and says so to its owner. */
 void journal_fail(struct journal *j, int error);
 

@@ -9,6 +9,7 @@
 #include "atomicfile.h"
 #include "bounds.h"
 #include "clock.h"
+#include "logfile.h"
 
 #define MS INT64_C(1000000)
 
@@ -206,7 +207,7 @@ static void write_failed(struct persister *p, struct journal *j, int error, int6
     if (!j->failing_since_ns)
         j->failing_since_ns = now;
     j->next_write_ns = now + WRITE_RETRY_PAUSE_MS * MS;
-    if (now - j->failing_since_ns < journal_patience_ns(j))
+    if (now - j->failing_since_ns < write_patience_ns(j->cancel))
         return;
     j->failing_since_ns = 0;
     j->dirty = false; /* not again before something changes */
