@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "engine_state.h"
 #include "reasons.h"
+#include "resume.h"
 
 /* A limit that is not below the number of workers needs no counting: the threads are the limit, and
  * their queue may hold what they do next. */
@@ -70,6 +71,22 @@ static void subpipeline_error(struct engine *g, struct live_run *r, size_t index
     closing_stage(g, r, m, false);
 }
 
+/* The run of a subpipeline that was interrupted together with its parent goes on, and what has succeeded in
+ * it is not run again. NULL: there is none that could. */
+static struct live_run *take_up_child(struct engine *g, struct live_run *r, size_t index)
+{
+    char run_id[ID_RUN_LEN + 1];
+    struct err none;
+    if (!run_noted_child(r, index, run_id))
+        return NULL;
+    const struct resume_request request = {.run_id = run_id,
+                                           .reason = "parent-resume",
+                                           .watch = r->journal.watch,
+                                           .instance = g->instance,
+                                           .unfinished = true};
+    return run_resume(g->workspace, g->config, &request, NULL, &g->notices, &none);
+}
+
 static void start_subpipeline(struct engine *g, struct live_run *r, size_t index)
 {
     const char *id = r->pipeline->stages[index].pipeline;
@@ -87,11 +104,15 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
         subpipeline_error(g, r, index, e.text);
         return;
     }
-    struct live_run *child = run_new(g->workspace, &request, &e);
+    struct live_run *child = take_up_child(g, r, index);
+    if (!child)
+        child = run_new(g->workspace, &request, &e);
     if (!child) {
         subpipeline_error(g, r, index, e.text);
         return;
     }
+    if (!child->resumed)
+        run_note_child(r, index, child->journal.manifest.run_id);
     child->parent = r;
     child->parent_index = index;
     engine_open_run(g, child);

@@ -160,6 +160,8 @@ static int match(struct live_run *r, const struct config *config,
     }
     if (!r->pipeline)
         return err_set(e, "Pipeline '%s' not found.", m->pipeline_id);
+    if (request->unfinished && (m->status == RUN_FAILED || m->status == RUN_CANCELLED))
+        return err_set(e, "run %s has ended", m->run_id);
     const char *target = request->target ? request->target : m->plan_target_id;
     if (check_token(m, request->token, e) != 0 || check_stages(m, r->pipeline, e) != 0)
         return -1;
@@ -186,6 +188,7 @@ static int prepare(struct live_run *r, const struct workspace *own, size_t pools
     if (recover_run(&r->journal.dir, &r->journal.manifest, r->pipeline, notices, e) != 0 ||
         run_prepare(r, own, pools, request->instance, e) != 0)
         return -1;
+    r->resumed = true;
     errno = ENOMEM;
     return reset(r, request) == 0 ? 0 : err_sys(e, "can't take up run %s", request->run_id);
 }
@@ -208,12 +211,12 @@ struct live_run *run_resume(const struct workspace *w, const struct config *conf
         rc = lock_and_read(&r->journal.dir, request->run_id, &r->lock_fd, m, e);
     if (rc == 0)
         rc = match(r, config, request, e);
-    if (rc == 0) {
+    if (rc == 0 && own) {
         rc = workspace_open(own, w->root, m->task_id, e);
         owned = rc == 0;
     }
     if (rc == 0)
-        rc = prepare(r, own, config->n_pools, request, notices, e);
+        rc = prepare(r, own ? own : w, config->n_pools, request, notices, e);
     if (rc == 0)
         return r;
     run_free(r);

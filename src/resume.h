@@ -13,13 +13,14 @@ struct resume_request {
     const char *target; /* or NULL */
     struct watch *watch;
     const char *instance; /* as in run_request */
+    bool unfinished; /* only if it was interrupted, or has succeeded: not if it failed or was cancelled */
 };
 
 /*
  * Finds the run, takes its lock, checks token and configuration, repairs what a crash has left (see
  * recover.h; what was found goes to `notices`), and prepares what is left to do:
  * stages that succeeded or were skipped are kept, all others are pending again. `own` becomes the
- * workspace of the run's task; release it after the run. NULL on failure, `e` says why, and the
+ * workspace of the run's task, release it after the run; NULL: that is `w`. NULL on failure, `e` says why, and the
  * run is as it was; `own` needs no release then.
  */
 struct live_run *run_resume(const struct workspace *w, const struct config *config,

@@ -2,16 +2,21 @@
 #include "run.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "atomicfile.h"
 #include "bounds.h"
 #include "clock.h"
 #include "environment.h"
 #include "exec_request.h"
+#include "fd.h"
 #include "guard.h"
 #include "ids.h"
+#include "json.h"
+#include "logfile.h"
 #include "reaper.h"
 #include "run_lock.h"
 
@@ -149,6 +154,38 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
         return NULL;
     }
     return r;
+}
+
+/* Lines of a stage's number, from 1, and a run's id. */
+#define CHILDREN ".subruns"
+
+void run_note_child(const struct live_run *r, size_t index, const char *run_id)
+{
+    char line[32 + ID_RUN_LEN];
+    int n = snprintf(line, sizeof line, "%zu %s\n", index + 1, run_id);
+    int fd = logfile_open(r->journal.dir.fd, CHILDREN);
+    if (fd >= 0 && write_all(fd, line, (size_t)n) == 0)
+        close(fd);
+    else
+        fd_close(&fd);
+}
+
+bool run_noted_child(const struct live_run *r, size_t index, char run_id[ID_RUN_LEN + 1])
+{
+    struct buf text = BUF_INIT;
+    bool found = false;
+    if (r->resumed && json_slurp(r->journal.dir.fd, CHILDREN, false, &text) == 0) {
+        for (const char *at = text.data; at && *at; at = strchr(at, '\n'), at += at != NULL) {
+            size_t number;
+            char id[ID_RUN_LEN + 1];
+            if (sscanf(at, "%zu %33[0-9A-Za-z-]", &number, id) == 2 && number == index + 1) {
+                memcpy(run_id, id, sizeof id);
+                found = true;
+            }
+        }
+    }
+    buf_release(&text);
+    return found;
 }
 
 void run_free(struct live_run *r)

@@ -41,6 +41,7 @@ struct live_run {
     struct cancel cancel;
     unsigned limit, busy; /* commands of it and its subpipelines: at once (0: no limit of its own),
                              and queued or running */
+    bool resumed;         /* it was taken up again */
     bool failed;          /* a stage failed that may not */
     bool failed_itself;   /* and not as an effect of something else */
 };
@@ -54,6 +55,11 @@ struct live_run *run_new(const struct workspace *w, const struct run_request *re
 struct live_run *run_alloc(const struct pipeline *pipeline, struct watch *watch, struct err *e);
 int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, const char *instance,
                 struct err *e);
+
+/* That a subpipeline's run has been made for a stage; without this on disk a resumed run makes another
+ * one. And the last one made, before this session: false if none is known. */
+void run_note_child(const struct live_run *r, size_t index, const char *run_id);
+bool run_noted_child(const struct live_run *r, size_t index, char run_id[ID_RUN_LEN + 1]);
 
 void run_free(struct live_run *r); /* its journal must not be open */
 

@@ -133,6 +133,24 @@ the_log_knows_more_than_the_manifest() {
     done
 }
 
+# The subpipeline's run goes on, and is not made again.
+an_interrupted_subpipeline_goes_on() {
+    rm -f trace flag
+    config "$(pipeline p "$(subpipeline_stage s q)" "$(command_stage last 'echo last >>trace')")" \
+        "$(pipeline q "$(command_stage x 'echo x >>trace')" "$(command_stage y "echo y >>trace; test -f flag || { touch begun; $lasting; }")")"
+    start_and_wait
+    kill_it
+    touch flag
+    run resume "$id"
+    expect_code 0 "resume"
+    [ "$(tr '\n' ' ' <trace)" = "x y y last " ] || fail "commands were run: $(cat trace)"
+    [ "$(ls .runs/0101/cli | wc -l)" -eq 2 ] || fail "not one run of the subpipeline"
+    expect_value "$folder/manifest.json" '[(c["status"], c["run_id"] == d["commands"][0]["sub_run_id"]) for c in d["child_runs"]]' \
+        "[('succeeded', True)]"
+    expect_value "$(child_of s)/manifest.json" 'd["status"], d["resume_events"][0]["reason"]' "('succeeded', 'parent-resume')"
+    forget_runs
+}
+
 torn_lines_are_cut_off() {
     config "$(parallel p 2 "$(command_stage a 'true')" "$(command_stage b "test -f flag")")"
     rm -f flag
@@ -169,5 +187,6 @@ strays_die_with_a_cancelled_run
 strays_of_a_run_that_succeeds_live
 nested_commands_die
 the_log_knows_more_than_the_manifest
+an_interrupted_subpipeline_goes_on
 torn_lines_are_cut_off
 the_holder_is_named
