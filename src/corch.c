@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "exec_request.h"
 #include "ndjson.h"
+#include "reasons.h"
 #include "resume.h"
 
 static_assert(sizeof(corch_error) == sizeof(struct err), "an error is handed through as it is");
@@ -256,6 +257,8 @@ static void set_result(corch_run *r)
     struct engine_result got;
     engine_result(r->engine, &got);
     const struct manifest *m = got.manifest;
+    /* the command was ended because of that */
+    bool unrecorded = m->status_detail && strcmp(m->status_detail, REASON_STORAGE) == 0;
     r->manifest_path = text_join(m->artifact_root, "/manifest.json", "");
     r->result = (corch_result){
         .status = got.status == RUN_SUCCEEDED   ? CORCH_SUCCEEDED
@@ -269,7 +272,7 @@ static void set_result(corch_run *r)
         .log_path = m->log_path,
         .summary = m->summary,
         .manifest_writes = got.manifest_writes,
-        .exit_code = r->exec ? exit_code(&m->commands[0]) : -1,
+        .exit_code = r->exec && !unrecorded ? exit_code(&m->commands[0]) : -1,
     };
     static const char *const none[] = {NULL};
     r->result.warnings = none;

@@ -438,7 +438,7 @@ void journal_set_status(struct journal *j, const struct mutation *m)
         doc->completed_ms = m->now_ms;
         if (m->status == RUN_SUCCEEDED)
             replace(&doc->status_detail, NULL); /* of an optional stage that failed on the way */
-        else if (!doc->status_detail)
+        else if (!doc->status_detail || strcmp(doc->status_detail, REASON_RESUMING) == 0)
             replace(&doc->status_detail, REASON_MEMORY); /* there was none for the reason */
     }
     if (m->kind == MUTATION_OPEN || m->kind == MUTATION_CLOSE)
