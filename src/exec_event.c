@@ -185,19 +185,22 @@ static void add_key(struct buf *out, const struct exec_member *m)
     buf_addstr(out, "\":");
 }
 
-static void add_member(struct buf *out, const struct exec_member *m, const char *separator)
+/* Behind `separator`, if there is such a member; returns what is to stand before the next. */
+static const char *add_member(struct buf *out, const struct exec_member *m, const char *separator)
 {
     if (!m)
-        return;
+        return separator;
     buf_addstr(out, separator);
     add_key(out, m);
     buf_add(out, m->value, m->value_len);
+    return ",";
 }
 
 /* What an end tells besides its line. */
-static void add_end(const struct exec_log *x, struct buf *out)
+static void add_end(const struct exec_log *x, const char *separator, struct buf *out)
 {
-    buf_addstr(out, ",\"stdout\":");
+    buf_addstr(out, separator);
+    buf_addstr(out, "\"stdout\":");
     exec_tail_print(x, 1, out);
     buf_addstr(out, ",\"stderr\":");
     exec_tail_print(x, 2, out);
@@ -206,7 +209,8 @@ static void add_end(const struct exec_log *x, struct buf *out)
     ndjson_addstr(out, session ? session : "default");
 }
 
-static void add_payload(const struct exec_line *l, const struct exec_log *x, struct buf *out)
+static const char *add_payload(const struct exec_line *l, const struct exec_log *x,
+                               const char *separator, struct buf *out)
 {
     static const char *const apart[] = {"type", "correlation_id", "timestamp", "attempt", "index"};
     for (size_t i = 0; i < l->n; i++) {
@@ -216,10 +220,13 @@ static void add_payload(const struct exec_line *l, const struct exec_log *x, str
             skipped |= is_text(m->key, m->key_len, apart[k]);
         if (skipped)
             continue;
-        if (l->kind == EXEC_END && is_text(m->key, m->key_len, "status"))
-            add_end(x, out);
-        add_member(out, m, ",");
+        if (l->kind == EXEC_END && is_text(m->key, m->key_len, "status")) {
+            add_end(x, separator, out);
+            separator = ",";
+        }
+        separator = add_member(out, m, separator);
     }
+    return separator;
 }
 
 void exec_line_print(const struct exec_line *l, const struct exec_log *x, enum exec_form form,
@@ -231,12 +238,12 @@ void exec_line_print(const struct exec_line *l, const struct exec_log *x, enum e
     if (form == EXEC_FORM_RECORD)
         add_member(out, correlation, ",");
     add_member(out, exec_line_find(l, "timestamp"), ",");
-    if (form == EXEC_FORM_RECORD) {
-        add_member(out, attempt, ",");
-    } else {
-        add_member(out, attempt, ",\"payload\":{");
-        add_member(out, correlation, ",");
-    }
-    add_payload(l, x, out);
+    const char *separator = form == EXEC_FORM_STREAM ? ",\"payload\":{" : ",";
+    separator = add_member(out, attempt, separator);
+    if (form == EXEC_FORM_STREAM)
+        separator = add_member(out, correlation, separator);
+    separator = add_payload(l, x, separator, out);
+    if (separator[1]) /* nothing has opened it */
+        buf_addstr(out, separator);
     buf_addstr(out, form == EXEC_FORM_STREAM ? "}}" : "}");
 }

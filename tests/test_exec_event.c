@@ -41,6 +41,35 @@ static void test_exec_event__prints_a_chunk_in_both_forms(void **state)
     exec_log_free(x);
 }
 
+static void test_exec_event__prints_json_of_a_line_that_has_only_a_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *printed;
+    } cases[] = {
+        {"{\"type\":\"exec:begin\"}", "{\"type\":\"exec:begin\",\"payload\":{}}"},
+        {"{\"type\":\"exec:begin\",\"cwd\":\"/r\"}",
+         "{\"type\":\"exec:begin\",\"payload\":{\"cwd\":\"/r\"}}"},
+        {"{\"type\":\"exec:begin\",\"correlation_id\":\"c\",\"cwd\":\"/r\"}",
+         "{\"type\":\"exec:begin\",\"payload\":{\"correlationId\":\"c\",\"cwd\":\"/r\"}}"},
+        {"{\"type\":\"exec:end\",\"status\":\"failed\"}",
+         "{\"type\":\"exec:end\",\"payload\":{\"stdout\":\"\",\"stderr\":\"\","
+         "\"sandboxState\":\"sandboxed\",\"sessionId\":\"default\",\"status\":\"failed\"}}"},
+    };
+    struct exec_log *x = exec_log_new();
+    struct exec_line line;
+    struct buf out = BUF_INIT;
+    assert_non_null(x);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        exec_line_parse(&line, cases[i].line, strlen(cases[i].line));
+        exec_line_print(&line, x, EXEC_FORM_STREAM, &out);
+        assert_string_equal(out.data, cases[i].printed);
+        buf_clear(&out);
+    }
+    buf_release(&out);
+    exec_log_free(x);
+}
+
 /* Cut anywhere, a line is no event, and nothing is read beyond its end. */
 static void test_exec_event__takes_no_broken_line_for_an_event(void **state)
 {
@@ -92,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exec_event__prints_a_chunk_in_both_forms),
+        cmocka_unit_test(test_exec_event__prints_json_of_a_line_that_has_only_a_type),
         cmocka_unit_test(test_exec_event__takes_no_broken_line_for_an_event),
         cmocka_unit_test(test_exec_event__takes_no_line_with_too_many_members_for_an_event),
     };

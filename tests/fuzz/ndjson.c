@@ -73,6 +73,73 @@ static void check_lossy(const char *in, size_t n)
     free(other);
 }
 
+/* In pieces, each into room that ends where it was said to. */
+static void check_pieces(const struct escaped *whole, const char *in, size_t n)
+{
+    const struct ndjson_path *path;
+    size_t cap = NDJSON_GROWTH + n % 67;
+    char *room = malloc(cap);
+    FUZZ_NEED(room);
+    for (size_t i = 0; (path = ndjson_path(i)); i++) {
+        size_t at = 0, wrote = 0, used = 1;
+        while (at < n && used > 0) {
+            size_t put = path->escape(room, cap, in + at, n - at, &used);
+            FUZZ_NEED(put <= cap && wrote + put <= whole->n && memcmp(room, whole->text + wrote, put) == 0);
+            at += used;
+            wrote += put;
+        }
+        FUZZ_NEED(at == whole->used && wrote == whole->n);
+    }
+    free(room);
+}
+
+/* Cut anywhere, with what is unfinished left for the next piece, it stays as valid as it was. */
+static void check_cut(const char *in, size_t valid)
+{
+    for (size_t cut = 0; cut <= valid; cut += 1 + cut / 8) {
+        size_t used, kept = cut - ndjson_unfinished(in, cut);
+        struct escaped e = {.text = malloc(cut * NDJSON_GROWTH + 1)};
+        FUZZ_NEED(e.text);
+        e.n = ndjson_escape(e.text, cut * NDJSON_GROWTH, in, cut, &used);
+        FUZZ_NEED(used == kept);
+        free(e.text);
+    }
+}
+
+static void check_string(const char *in, size_t n)
+{
+    char *text = malloc(n + 1), *clean = malloc(n * NDJSON_CLEAN_GROWTH + 1);
+    struct buf b = BUF_INIT;
+    FUZZ_NEED(text && clean);
+    memcpy(text, in, n);
+    text[n] = '\0';
+    ndjson_addstr(&b, text);
+    size_t length = ndjson_clean(clean, text, strlen(text));
+    clean[length] = '\0';
+    cJSON *doc = cJSON_ParseWithLength(b.data, b.len);
+    const char *back = cJSON_GetStringValue(doc);
+    FUZZ_NEED(back && strcmp(back, clean) == 0 && ndjson_is_text(clean));
+    FUZZ_NEED(!ndjson_is_text(text) || strcmp(text, clean) == 0);
+    cJSON_Delete(doc);
+    buf_release(&b);
+    free(clean);
+    free(text);
+}
+
+/* It may be an escape or base64 by itself. */
+static void check_noise(const char *in, size_t n)
+{
+    char *back = malloc(n + 1);
+    FUZZ_NEED(back);
+    size_t wrote = ndjson_unescape(back, in, n);
+    FUZZ_NEED(wrote == (size_t)-1 || wrote <= n);
+    const struct ndjson_path *path;
+    size_t first = ndjson_path(0)->unbase64(back, in, n);
+    for (size_t i = 1; (path = ndjson_path(i)); i++)
+        FUZZ_NEED(path->unbase64(back, in, n) == first);
+    free(back);
+}
+
 static void check_base64(const char *in, size_t n)
 {
     size_t size = (n + 2) / 3 * 4;
@@ -91,6 +158,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_undo(&e, in);
     check_paths(&e, in, size);
     check_lossy(in, size);
+    check_pieces(&e, in, size);
+    check_cut(in, e.used);
+    check_string(in, size);
+    check_noise(in, size);
     check_base64(in, size);
     free(e.text);
     return 0;
