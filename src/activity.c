@@ -81,6 +81,7 @@ int activity_look(const struct rundir *dir, cJSON **manifest, struct activity *o
     if (!finished && !out->locked) {
         /* It may have ended, and given its lock back, since we read. */
         cJSON_Delete(*manifest);
+        *manifest = NULL;
         if (read_manifest(dir, manifest, &finished, e) != 0)
             return -1;
     }
