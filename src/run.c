@@ -16,6 +16,7 @@
 #include "guard.h"
 #include "ids.h"
 #include "json.h"
+#include "live_marks.h"
 #include "logfile.h"
 #include "reaper.h"
 #include "run_lock.h"
@@ -92,6 +93,8 @@ static int prepare(struct live_run *r, const struct workspace *w, const struct r
         manifest_init(m, r->pipeline, now) != 0 ||
         fill_manifest(m, w, request, r->plan.target_id, run_id) != 0)
         return err_sys(e, "can't prepare a run of pipeline '%s'", r->pipeline->id);
+    if (!request->parent_run_id)
+        live_sweep(w);
     if (rundir_create(&r->journal.dir, w, run_id, m->resume_token, now, e) != 0)
         return -1;
     r->lock_fd = run_lock(r->journal.dir.fd);
@@ -111,6 +114,8 @@ int run_prepare(struct live_run *r, const struct workspace *w, size_t pools, con
         return err_sys(e, "can't open the files of run %s", r->journal.dir.path);
     if (make_environment(r, w, instance) != 0)
         return err_sys(e, "can't prepare the environment of run %s", m->run_id);
+    live_mark(w, &r->journal.dir, m->run_id);
+    r->marked_in = w;
     r->context.root = w->root;
     r->context.run_id = m->run_id;
     r->context.task_id = m->task_id;
@@ -192,6 +197,8 @@ void run_free(struct live_run *r)
 {
     if (!r)
         return;
+    if (r->marked_in)
+        live_unmark(r->marked_in, r->journal.manifest.run_id);
     plan_release(&r->plan);
     graph_release(&r->graph);
     journal_release(&r->journal);

@@ -42,6 +42,7 @@ struct live_run {
     unsigned limit, busy; /* commands of it and its subpipelines: at once (0: no limit of its own),
                              and queued or running */
     bool resumed;         /* it was taken up again */
+    const struct workspace *marked_in; /* see live_marks.h; NULL: it is not marked */
     bool failed;          /* a stage failed that may not */
     bool failed_itself;   /* and not as an effect of something else */
 };

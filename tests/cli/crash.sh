@@ -151,6 +151,23 @@ an_interrupted_subpipeline_goes_on() {
     forget_runs
 }
 
+temporary_files_go_with_the_next_start() {
+    config "$(pipeline p "$(command_stage a "touch begun; $lasting")")" "$(pipeline q "$(command_stage x true)")"
+    start_and_wait
+    touch "$(run_folder)/.manifest.json.0123456789abcdef.tmp" # one of a run that is alive is not touched
+    run start q
+    [ -e "$(echo .runs/0101/cli/*/.manifest.json.0123456789abcdef.tmp)" ] || fail "a live run lost a file"
+    [ "$(ls .runs/0101/.live | wc -l)" -eq 1 ] || fail "not one live run: $(ls .runs/0101/.live)"
+    kill -KILL "$orchestrator"
+    wait "$orchestrator" 2>/dev/null
+    touch "$(echo .runs/0101/cli/*/.manifest.json.*.tmp | sed 's|/[^/]*$||')/errors/.01-a.json.0123456789abcdef.tmp"
+    run start q
+    expect_code 0 "the next start"
+    [ -z "$(find .runs -name '*.tmp')" ] || fail "left: $(find .runs -name '*.tmp')"
+    [ -z "$(ls .runs/0101/.live)" ] || fail "still live: $(ls .runs/0101/.live)"
+    forget_runs
+}
+
 torn_lines_are_cut_off() {
     config "$(parallel p 2 "$(command_stage a 'true')" "$(command_stage b "test -f flag")")"
     rm -f flag
@@ -188,5 +205,6 @@ strays_of_a_run_that_succeeds_live
 nested_commands_die
 the_log_knows_more_than_the_manifest
 an_interrupted_subpipeline_goes_on
+temporary_files_go_with_the_next_start
 torn_lines_are_cut_off
 the_holder_is_named
