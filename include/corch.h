@@ -17,6 +17,10 @@
  * may be called from a signal handler. The process's environment is read when a run is started, and
  * never changed.
  * Block the signals you handle before the first run: its threads inherit the mask.
+ *
+ * Processes: a run has one child beside its commands, which kills them if this process is killed. Commands
+ * find the signals at their defaults whose disposition was another one when the run was started. Don't wait
+ * for any child (waitpid(-1, …)) while a run goes on: it might be one of the run's.
  */
 #ifndef CORCH_H
 #define CORCH_H
