@@ -3,6 +3,7 @@
  *
  *   FAULT=function:N:ERRNO[:lasting]   its N-th call (from 1), and with "lasting" all later ones, fail
  *   FAULT=function:N:short             its N-th call writes half of what it should
+ *   FAULT=clock:N:SECONDS              the wall clock is wrong by so much from the N-th look at it on
  *   FAULT_COUNTS=FILE                  how often each function was called, when the process ends
  *
  * Only the process that it is preloaded into is concerned, not what that starts. Sleeping costs no time:
@@ -32,11 +33,11 @@
 #include <unistd.h>
 
 enum { WRITE, WRITEV, PWRITE, READ, OPENAT, OPEN, MKDIRAT, MKDIR, RENAMEAT, LINKAT, SYMLINKAT, UNLINKAT, FSYNC,
-       FTRUNCATE, FCHMOD, FSTAT, PIPE2, CLONE, FCNTL, EVENTFD, PTHREAD_CREATE, WAITPID, PPOLL, MALLOC, CLOSE, FUNCTIONS };
+       FTRUNCATE, FCHMOD, FSTAT, PIPE2, CLONE, FCNTL, EVENTFD, PTHREAD_CREATE, WAITPID, PPOLL, MALLOC, CLOSE, CLOCK, FUNCTIONS };
 static const char *const names[FUNCTIONS] = {
     "write", "writev", "pwrite", "read", "openat", "open", "mkdirat", "mkdir", "renameat", "linkat", "symlinkat",
     "unlinkat", "fsync", "ftruncate", "fchmod", "fstat", "pipe2", "clone", "fcntl", "eventfd", "pthread_create",
-    "waitpid", "ppoll", "malloc", "close"};
+    "waitpid", "ppoll", "malloc", "close", "clock"};
 
 static atomic_ulong counts[FUNCTIONS];
 static int chosen = -1, error;
@@ -269,6 +270,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
     int64_t ns = t->tv_nsec + atomic_load(&ahead_ns);
     t->tv_sec += ns / 1000000000;
     t->tv_nsec = ns % 1000000000;
+    if (ready && id == CLOCK_REALTIME && atomic_fetch_add(&counts[CLOCK], 1) + 1 >= nth && chosen == CLOCK)
+        t->tv_sec += error;
     return rc;
 }
 
