@@ -77,6 +77,12 @@
 /* How long output is awaited after a command's exit while somebody else holds its pipes. */
 #define DRAIN_GRACE_MS 2000
 
+/* The same once its process group has been killed: who holds them then has left the group. */
+#define KILL_DRAIN_MS 500
+
+/* How long the zombies of what commands have left behind may stay. */
+#define BURY_MS 1000
+
 /* How long `resume` waits for the lock of a run before it is said to be held: what a killed process was
  * just starting lets go of it at once. */
 #define LOCK_PATIENCE_NS ((long long)500 * 1000 * 1000)

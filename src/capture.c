@@ -46,7 +46,7 @@ static int64_t carry_out_cancel(struct capture *c, int64_t now)
         c->kill_ns = WAKE_FOREVER;
         c->level = CANCEL_KILL;
         /* What escaped the group may hold the pipes for ever. */
-        c->drain_ns = now + c->drain_grace_ms * MS;
+        c->drain_ns = now + earlier(c->drain_grace_ms, KILL_DRAIN_MS) * MS;
     }
     return c->level == CANCEL_NONE && !c->exited ? c->deadline_ns : c->kill_ns;
 }

@@ -166,7 +166,7 @@ static void end_in_parent(struct engine *g, struct live_run *child, char *review
 static void end_strays(const struct engine *g, const struct live_run *r)
 {
     if (!r->parent && cancel_level(&r->cancel) != CANCEL_NONE)
-        reaper_sweep(g->instance);
+        reaper_sweep_all(&g->reaper, g->instance);
 }
 
 static void end_run(struct engine *g, struct live_run *r)

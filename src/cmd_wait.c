@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "bounds.h"
 #include "output.h"
+#include "reaper.h"
 #include "sig.h"
 
 static void take_signal(struct run_wait *w, int signal)
@@ -26,7 +28,9 @@ void run_wait_once(struct run_wait *w, struct pollfd *more, nfds_t n)
         [SIGNALS] = {.fd = w->signals, .events = POLLIN}};
     if (n > 0)
         memcpy(fds + MORE, more, n * sizeof *more);
-    if (poll(fds, MORE + n, w->busy ? 0 : -1) < 0) /* interrupted: nothing has happened yet */
+    int ready = poll(fds, MORE + n, w->busy ? 0 : BURY_MS);
+    reaper_bury();
+    if (ready < 0) /* interrupted: nothing has happened yet */
         return;
     if (n > 0)
         memcpy(more, fds + MORE, n * sizeof *more);

@@ -153,9 +153,10 @@ int exec_log_take(struct exec_log *x, const struct exec_line *l)
         return 0;
     cJSON **to = l->kind == EXEC_BEGIN ? &x->begin : &x->end;
     cJSON_Delete(*to);
+    errno = 0;
     *to = parse_line(l);
-    if (!*to)
-        errno = ENOMEM;
+    if (!*to && errno != ENOMEM) /* its values were not looked at so far */
+        errno = EBADMSG;
     return *to ? 0 : -1;
 }
 

@@ -49,7 +49,7 @@ bool exec_line_has(const struct exec_line *l, const char *key, const char *value
 struct exec_log *exec_log_new(void); /* NULL: out of memory */
 void exec_log_free(struct exec_log *x);
 
-/* Takes the next line of the log into account. 0, or -1 (ENOMEM). */
+/* Takes the next line of the log into account. 0, or -1 (ENOMEM; EBADMSG: it is not JSON). */
 int exec_log_take(struct exec_log *x, const struct exec_line *l);
 
 enum exec_form {

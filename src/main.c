@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "reaper.h"
 
 static const struct command {
     const char *name, *summary;
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
         return EXIT_NOT_RUN;
     }
     mallopt(M_ARENA_MAX, 1); /* a heap per thread costs start-up time and memory we don't need */
+    reaper_adopt();
     if (argc < 2) {
         print_help();
         return EXIT_NOT_RUN;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -54,16 +55,24 @@ BOTH static bool holds(const char *bytes, size_t n, const struct mark *m)
     return false;
 }
 
-/* Whether the environment of the process that is called `name` in /proc has the mark. */
-BOTH static bool carries(const char *name, const struct mark *m)
+/* Opens a file of the process that is called `name` in /proc, or -1. */
+BOTH static long open_of(const char *name, const char *file)
 {
-    char path[PATH_ROOM] = "/proc/", block[4096 + sizeof m->text];
-    size_t at = 6, kept = 1;
+    char path[PATH_ROOM] = "/proc/";
+    size_t at = 6;
     for (size_t i = 0; name[i] && at + 10 < sizeof path; i++)
         path[at++] = name[i];
-    for (size_t i = 0; i <= 8; i++)
-        path[at++] = "/environ"[i];
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0), got;
+    for (size_t i = 0; file[i]; i++)
+        path[at++] = file[i];
+    return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* Whether the environment of the process has the mark. */
+BOTH static bool carries(const char *name, const struct mark *m)
+{
+    char block[4096 + sizeof m->text];
+    size_t kept = 1;
+    long fd = open_of(name, "/environ"), got;
     bool found = false;
     if (fd < 0)
         return false;
@@ -79,6 +88,33 @@ BOTH static bool carries(const char *name, const struct mark *m)
     return found;
 }
 
+/* Digits at the begin; 0: there are none. */
+BOTH static long number(const char *text)
+{
+    long n = 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        n = n * 10 + (*text - '0');
+    return n;
+}
+
+/* The parent of the process, or 0. In its stat(5) follow the state and that behind the last ')': the
+ * name within may hold anything. */
+BOTH static long parent_of(const char *name)
+{
+    char text[512];
+    long fd = open_of(name, "/stat"), n, close = 0;
+    if (fd < 0)
+        return 0;
+    n = syscall(SYS_read, fd, text, sizeof text - 1);
+    syscall(SYS_close, fd);
+    for (long i = 0; i < n; i++)
+        close = text[i] == ')' ? i : close;
+    if (n < 0 || close + 4 >= n)
+        return 0;
+    text[n] = '\0';
+    return number(text + close + 4);
+}
+
 /* Of a directory, as getdents64(2) gives it. */
 struct entry {
     uint64_t ino;
@@ -88,31 +124,41 @@ struct entry {
     char name[];
 };
 
-BOTH static long number(const char *name)
+/* Whom a sweep kills: who carries the mark, and the children of `parent` (0: of nobody) but `spared`. */
+struct target {
+    struct mark mark;
+    long parent, spared;
+};
+
+/* By a descriptor that stands for the process from before we look at it: its number may be another's
+ * afterwards. One of ours that is dead is buried. */
+BOTH static bool kill_if_target(const char *name, const struct target *t)
 {
-    long n = 0;
-    for (; *name; name++) {
-        if (*name < '0' || *name > '9')
-            return 0;
-        n = n * 10 + (*name - '0');
-    }
-    return n;
+    long pid = number(name);
+    if (pid <= 1 || pid == t->spared || pid == syscall(SYS_getpid))
+        return false;
+    long fd = syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return false;
+    bool killed = (carries(name, &t->mark) || (t->parent && parent_of(name) == t->parent)) &&
+                  syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
+    if (killed)
+        syscall(SYS_waitid, P_PIDFD, fd, NULL, WEXITED | WNOHANG, NULL);
+    syscall(SYS_close, fd);
+    return killed;
 }
 
-/* Kills all who carry the mark; how many. */
-BOTH static unsigned kill_marked(const struct mark *m)
+/* How many were killed. */
+BOTH static unsigned kill_targets(const struct target *t)
 {
     _Alignas(struct entry) char block[4096];
-    long self = syscall(SYS_getpid), n;
-    long proc = syscall(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long proc = syscall(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), n;
     unsigned killed = 0;
     while (proc >= 0 && (n = syscall(SYS_getdents64, proc, block, sizeof block)) > 0) {
         const struct entry *e;
         for (long at = 0; at < n; at += e->reclen) {
             e = (const void *)(block + at);
-            long pid = number(e->name);
-            if (pid > 1 && pid != self && carries(e->name, m))
-                killed += syscall(SYS_kill, pid, SIGKILL) == 0;
+            killed += kill_if_target(e->name, t);
         }
     }
     if (proc >= 0)
@@ -121,24 +167,53 @@ BOTH static unsigned kill_marked(const struct mark *m)
 }
 
 /* One that has been killed is still there for a moment, and may have had a child before. */
-BOTH static void sweep(const struct mark *m)
+BOTH static void sweep(const struct target *t)
 {
     const struct {
         int64_t sec, nsec;
     } pause = {0, 10000000};
-    for (int i = 0; i < ROUNDS && kill_marked(m) > 0; i++)
+    for (int i = 0; i < ROUNDS && kill_targets(t) > 0; i++)
         syscall(SYS_nanosleep, &pause, NULL);
+}
+
+static atomic_bool adopting;
+
+void reaper_adopt(void)
+{
+    siginfo_t info;
+    bool none = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 && errno == ECHILD;
+    if (none && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        atomic_store(&adopting, true);
+}
+
+/* Whom we adopt is the main thread's, and whom a worker has started is the worker's; the reaper does not
+ * tell us of its end, so it is not meant. */
+void reaper_bury(void)
+{
+    if (!atomic_load(&adopting))
+        return;
+    siginfo_t info;
+    do
+        info.si_pid = 0;
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WNOTHREAD) == 0 && info.si_pid != 0);
 }
 
 void reaper_sweep(const char *instance)
 {
-    struct mark m;
-    make_mark(&m, instance);
-    sweep(&m);
+    struct target t = {.parent = 0};
+    make_mark(&t.mark, instance);
+    sweep(&t);
+}
+
+void reaper_sweep_all(const struct reaper *r, const char *instance)
+{
+    struct target t = {.parent = atomic_load(&adopting) ? getpid() : 0, .spared = r->pid};
+    make_mark(&t.mark, instance);
+    sweep(&t);
 }
 
 struct start {
-    struct mark mark;
+    struct target target;
     int fd;     /* the pipe that ends with its parent */
     char *ours; /* where we stand marked ourselves, by an orchestrator that runs us; or NULL */
 };
@@ -164,7 +239,7 @@ BOTH static int reaper_main(void *arg)
         n = syscall(SYS_read, s->fd, &word, 1);
     while (n < 0 && errno == EINTR);
     if (n == 0)
-        sweep(&s->mark);
+        sweep(&s->target);
     syscall(SYS_exit_group, 0);
     return 0;
 }
@@ -177,7 +252,8 @@ int reaper_start(struct reaper *r, const char *instance)
     *r = (struct reaper){0, -1};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
-    make_mark(&s.mark, instance);
+    s.target = (struct target){.parent = 0};
+    make_mark(&s.target.mark, instance);
     s.fd = ends[0];
     s.ours = getenv(REAPER_MARK);
     r->pid = clone(reaper_main, stack + sizeof stack, 0, &s);

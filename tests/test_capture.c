@@ -355,6 +355,24 @@ static void test_capture__kills_at_once_when_asked_to(void **state)
     assert_all_dead(fifo);
 }
 
+/* It has left the group, and may hold the pipe for ever: killing the group does not reach it, and the
+ * grace time of those who end by themselves is not for it. */
+static void test_capture__leaves_a_pipe_that_a_killed_group_has_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    int code;
+    long stray = 0;
+    f->capture.cancel_grace_ms = 20;
+    f->capture.drain_grace_ms = 3600000; /* longer than the test may take */
+    start(f, "setsid sh -c 'echo $$; exec sleep 3600' & wait");
+    consume(f, "\n");
+    assert_int_equal(sscanf(f->out.data, "%ld", &stray), 1);
+    ask_to_end(f, CANCEL_TERM);
+    assert_int_equal(finish(f, &code), SIGTERM);
+    assert_true(f->capture.left_open);
+    assert_int_equal(kill((pid_t)stray, SIGKILL), 0);
+}
+
 /* The time is over when it starts: the command ignores SIGTERM, and dies of what follows. */
 static void test_capture__ends_a_command_whose_time_is_over(void **state)
 {
@@ -393,6 +411,7 @@ int main(void)
         T(test_capture__reads_what_the_cancelled_say_in_their_grace_time),
         T(test_capture__kills_who_ignores_the_cancellation_and_let_go_of_the_pipe),
         T(test_capture__kills_at_once_when_asked_to),
+        T(test_capture__leaves_a_pipe_that_a_killed_group_has_left_behind),
         T(test_capture__ends_a_command_whose_time_is_over),
         T(test_capture__does_not_time_out_what_has_exited),
 #undef T

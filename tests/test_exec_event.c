@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,19 @@ static void test_exec_event__takes_no_broken_line_for_an_event(void **state)
     }
 }
 
+static void test_exec_event__says_that_an_end_is_not_json(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"type\":\"exec:end\",\"status\":nonsense}";
+    struct exec_log *x = exec_log_new();
+    struct exec_line line;
+    exec_line_parse(&line, text, sizeof text - 1);
+    assert_int_equal(line.kind, EXEC_END);
+    assert_int_equal(exec_log_take(x, &line), -1);
+    assert_int_equal(errno, EBADMSG);
+    exec_log_free(x);
+}
+
 static void test_exec_event__takes_no_line_with_too_many_members_for_an_event(void **state)
 {
     (void)state;
@@ -123,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_exec_event__prints_a_chunk_in_both_forms),
         cmocka_unit_test(test_exec_event__prints_json_of_a_line_that_has_only_a_type),
         cmocka_unit_test(test_exec_event__takes_no_broken_line_for_an_event),
+        cmocka_unit_test(test_exec_event__says_that_an_end_is_not_json),
         cmocka_unit_test(test_exec_event__takes_no_line_with_too_many_members_for_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

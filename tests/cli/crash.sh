@@ -4,15 +4,19 @@
 misbehave=$2
 lasting="exec sleep 3600"
 
-# Starts `start p` and waits until the file `begun` is there. $orchestrator is its process.
-start_and_wait() {
+# Starts the program and waits until the file `begun` is there. $orchestrator is its process.
+run_and_wait() {
     rm -f begun
-    "$program" start p "$@" >stdout 2>stderr &
+    "$program" "$@" >stdout 2>stderr &
     orchestrator=$!
     until test -e begun; do
         kill -0 "$orchestrator" 2>/dev/null || fail "it has ended before its command began"
         sleep 0.01
     done
+}
+
+start_and_wait() {
+    run_and_wait start p "$@"
 }
 
 kill_it() {
@@ -59,6 +63,66 @@ strays_die_with_a_cancelled_run() {
     gone "$(cat one)" || fail "what left its group lives on"
     expect_value "$(run_folder)/manifest.json" 'd["status"]' cancelled
     rm one
+    forget_runs
+}
+
+# One that has let go of its environment, its group and its parent, and one that it has started.
+strays_without_a_mark_die_with_a_cancelled_run() {
+    local how
+    cat >stray <<'END'
+(env -i setsid sh -c 'setsid sh -c "echo \$\$ >two; exec sleep 3600" & echo $$ >one; wait' &)
+until test -s one && test -s two; do sleep 0.01; done
+touch begun
+exec sleep 3600
+END
+    config "$(pipeline p "$(command_stage a ". ./stray")")"
+    for how in "start p" "exec -- sh stray"; do
+        run_and_wait $how
+        kill -TERM "$orchestrator"
+        until grep -q 'once more kills it' stderr; do sleep 0.01; done
+        kill -TERM "$orchestrator"
+        wait "$orchestrator"
+        for file in one two; do
+            ! kill -0 "$(cat $file)" 2>/dev/null || fail "$how: process $file lives on"
+        done
+        rm one two
+        forget_runs
+    done
+}
+
+# A child that the program had before its first command is somebody's own.
+a_child_from_before_lives() {
+    rm -f begun
+    config "$(pipeline p "$(command_stage a "touch begun; $lasting")")"
+    (
+        sleep 3600 &
+        echo $! >mine
+        exec "$program" start p >stdout 2>stderr
+    ) &
+    orchestrator=$!
+    until test -e begun; do sleep 0.01; done
+    kill -TERM "$orchestrator"
+    wait "$orchestrator"
+    kill -0 "$(cat mine)" || fail "a process that was not the run's was ended"
+    kill -KILL "$(cat mine)"
+    rm mine
+    forget_runs
+}
+
+# Those that end while the run goes on leave no zombie.
+strays_are_buried() {
+    cat >stray <<'END'
+for i in 1 2 3; do (setsid sh -c 'echo $$ >>all' &); done
+until test "$(wc -l <all)" = 3; do sleep 0.01; done
+for pid in $(cat all); do
+    while test -d /proc/$pid; do sleep 0.01; done
+done
+END
+    touch all
+    config "$(pipeline p "$(command_stage a ". ./stray")")"
+    run start p
+    expect_code 0 "start"
+    rm all
     forget_runs
 }
 
@@ -201,6 +265,9 @@ the_holder_is_named() {
 
 commands_die_with_the_orchestrator
 strays_die_with_a_cancelled_run
+strays_without_a_mark_die_with_a_cancelled_run
+a_child_from_before_lives
+strays_are_buried
 strays_of_a_run_that_succeeds_live
 nested_commands_die
 the_log_knows_more_than_the_manifest

@@ -87,6 +87,40 @@ links_lead_nowhere() {
     rm -r outside victim
 }
 
+# Everybody may write where the runs are: whatever has been put in place of what they share, nothing is
+# written behind it, nothing waits, and the run's own folder is its owner's.
+folders_of_all_lead_nowhere() {
+    local name kind path target
+    mkdir outside
+    echo precious >victim
+    for kind in link pipe; do
+        for name in .runs/0101 .runs/0101/cli .runs/0101/mcp .runs/0101/.live .runs/local-mcp \
+            .runs/0101/metrics.json .runs/0101/metrics.lock .runs/0101/metrics .runs/0101/metrics/baseline.json \
+            .runs/0101/metrics/post-rollout.json .runs/0101/metrics/completeness.json .runs/0101.lock \
+            out/0101 out/0101/metrics out/0101/metrics/mttr-delta.json out/0101/state.json out/0101/runs.json; do
+            failed_run
+            find .runs out -type d ! -path '.runs/0101/cli/*' -exec chmod 777 {} +
+            target=victim
+            [ ! -d "$name" ] || target=outside
+            rm -rf "${name:?}"
+            case $kind in
+            link) ln -s "$PWD/$target" "$name" ;;
+            pipe) mkfifo "$name" ;;
+            esac
+            (umask 000 && exec "$program" start p >stdout 2>stderr)
+            code=$?
+            [ "$code" -eq 0 ] || grep -qF "${name#.runs/}" stderr || fail "$kind at $name: nobody says so"
+            [ "$(cat victim)" = precious ] || fail "$name: what a link leads to was written"
+            [ -z "$(ls -A outside)" ] || fail "$name: something is where a link leads: $(ls -A outside)"
+            for path in .runs/0101/cli/*/; do
+                [ -L "${path%/}" ] || [ ! -d "$path" ] || [ "$(stat -c %a "$path")" = 700 ] || fail "$path is $(stat -c %a "$path")"
+            done
+            forget_runs
+        done
+    done
+    rm -r outside victim
+}
+
 a_folder_that_vanishes_fails_the_run() {
     config "$(pipeline p "$(command_stage a "rm -rf \$CODEX_ORCHESTRATOR_RUN_DIR; echo gone")" "$(command_stage b 'touch ran')")"
     run start p --format json
@@ -147,6 +181,7 @@ nested_without_end_is_refused
 a_large_manifest_is_read
 pipes_hold_nobody
 links_lead_nowhere
+folders_of_all_lead_nowhere
 a_folder_that_vanishes_fails_the_run
 a_full_disk_is_waited_for
 a_full_disk_fails_the_run
