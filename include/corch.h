@@ -160,6 +160,10 @@ typedef struct corch_stage {
  * there are not that many. */
 int corch_run_stage(corch_run *run, size_t i, corch_stage *stage);
 
+/* What was found before the run went on, for people: what a crash had left and `resume` has put in order, a
+ * target that no stage answers to. `i` from 0; NULL: no more. The run's; any thread. */
+const char *corch_run_found(const corch_run *run, size_t i);
+
 /* The run's folder, absolute; the run's. Its runner.ndjson grows while the run goes on. */
 const char *corch_run_folder(const corch_run *run);
 

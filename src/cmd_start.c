@@ -181,6 +181,9 @@ static int run(const corch_config *config, const corch_options *options,
         close(signals);
         return EXIT_NOT_RUN;
     }
+    const char *found;
+    for (size_t i = 0; (found = corch_run_found(run, i)); i++)
+        output_message("%s", found);
     struct run_wait wait = {.run = run, .signals = signals};
     int shown = run_watch(&wait, manner->relay, manner->format == FORMAT_JSON, options->watch);
     int code = report(corch_run_wait(run), options->resume != NULL, manner->format,

@@ -290,6 +290,11 @@ const corch_result *corch_run_wait(corch_run *run)
     return &run->result;
 }
 
+const char *corch_run_found(const corch_run *run, size_t i)
+{
+    return engine_found(run->engine, i);
+}
+
 const char *corch_run_folder(const corch_run *run)
 {
     return engine_folder(run->engine);

@@ -302,7 +302,7 @@ static int start_threads(struct engine *g, const struct pipeline *p, struct err 
 static int make_top(struct engine *g, const struct run_request *request, struct err *e)
 {
     if (request->resume) {
-        g->top = run_resume(g->workspace, g->config, request->resume, &g->own, &g->notices, e);
+        g->top = run_resume(g->workspace, g->config, request->resume, &g->own, &g->found, e);
         if (g->top)
             g->workspace = &g->own;
     } else {
@@ -311,7 +311,7 @@ static int make_top(struct engine *g, const struct run_request *request, struct 
     if (!g->top)
         return -1;
     if (g->top->plan.target_unknown)
-        notices_add(&g->notices,
+        notices_add(&g->found,
                     "no stage of pipeline '%s' answers to the target asked for; the target is %s",
                     g->top->pipeline->id, g->top->plan.target_id);
     return 0;
@@ -377,6 +377,11 @@ void engine_result(const struct engine *g, struct engine_result *out)
                                   .manifest_writes = g->top->journal.manifest_writes};
 }
 
+const char *engine_found(const struct engine *g, size_t i)
+{
+    return i < g->found.n ? g->found.texts[i] : NULL;
+}
+
 const char *engine_run_id(const struct engine *g)
 {
     return g->top->journal.manifest.run_id;
@@ -397,6 +402,7 @@ void engine_free(struct engine *g)
         workspace_release(&g->own);
     heap_release(&g->delayed);
     free(g->pools_used);
+    notices_release(&g->found);
     notices_release(&g->notices);
     for (size_t i = 0; i < g->n_parts; i++)
         release_part(&g->parts[i]);

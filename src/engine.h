@@ -44,6 +44,9 @@ void engine_cancel(struct engine *g, int level);
 /* After engine_drive. */
 void engine_result(const struct engine *g, struct engine_result *out);
 
+/* What was found when the run was made or taken up again: remarks, i from 0; NULL: no more. Any thread. */
+const char *engine_found(const struct engine *g, size_t i);
+
 /* The run's manifest as it was made: ids and paths only, while it is driven. */
 const char *engine_run_id(const struct engine *g);
 

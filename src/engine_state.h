@@ -35,7 +35,8 @@ struct engine {
     struct live_run *top, *live; /* `live`: those that have not ended, the top one included */
     unsigned long opened; /* runs so far */
     size_t n_live, live_max; /* how many, and with how many a further one waits */
-    struct notices notices;
+    struct notices found;   /* before it was driven; not changed any more */
+    struct notices notices; /* while it was */
     enum run_status status; /* of the top run */
     int64_t deadline_ns;    /* when its time is over, or WAKE_FOREVER */
 

@@ -232,6 +232,25 @@ temporary_files_go_with_the_next_start() {
     forget_runs
 }
 
+# Not at the end of a run that may take hours.
+what_was_found_is_said_before_it_goes_on() {
+    cat >stage <<'END'
+touch begun
+test -f flag || exec sleep 3600
+until grep -q 'had not ended and runs again' stderr; do sleep 0.01; done
+END
+    rm -f flag
+    config "$(pipeline p "$(command_stage a ". ./stage")")"
+    start_and_wait
+    kill_it
+    touch flag
+    run resume "$id"
+    expect_code 0 "resume"
+    [ "$(grep -c 'had not ended' stderr)" -eq 1 ] || fail "not said once"
+    rm flag
+    forget_runs
+}
+
 torn_lines_are_cut_off() {
     config "$(parallel p 2 "$(command_stage a 'true')" "$(command_stage b "test -f flag")")"
     rm -f flag
@@ -273,5 +292,6 @@ nested_commands_die
 the_log_knows_more_than_the_manifest
 an_interrupted_subpipeline_goes_on
 temporary_files_go_with_the_next_start
+what_was_found_is_said_before_it_goes_on
 torn_lines_are_cut_off
 the_holder_is_named
