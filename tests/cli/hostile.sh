@@ -130,15 +130,42 @@ a_folder_that_vanishes_fails_the_run() {
     forget_runs
 }
 
-# on_small_disk KIBIBYTES: a file system of that size at "disk"; false: none can be made.
+# on_small_disk KIBIBYTES: a file system of that size at "disk"; false: none can be mounted, which is said.
 on_small_disk() {
     mkdir -p disk
-    mount -t tmpfs -o "size=$1k" none disk 2>/dev/null && trap 'umount -l disk' EXIT
+    if mount -t tmpfs -o "size=$1k" none disk 2>/dev/null; then
+        trap 'umount -l disk' EXIT
+    else
+        echo "left out, for want of a right to mount: ${FUNCNAME[1]}"
+        return 1
+    fi
 }
 
 leave_disk() {
     umount -l disk
     trap - EXIT
+}
+
+a_disk_that_is_read_only_is_said() {
+    on_small_disk 3000 || return 0
+    export CODEX_ORCHESTRATOR_RUNS_DIR=disk/runs
+    config "$(pipeline p "$(command_stage a 'touch ran; test -f flag')")"
+    rm -f flag
+    run start p
+    id=$(basename disk/runs/0101/cli/*)
+    rm ran
+    mount -o remount,ro disk
+    for words in "start p" "resume $id" "exec -- touch ran"; do
+        run $words
+        [ "$code" -ne 0 ] || fail "$words on a disk that is read-only"
+        expect_text stderr "Read-only file system"
+        [ ! -e ran ] || fail "$words: a command ran without a record"
+    done
+    run status "$id"
+    expect_code 0 "status on a disk that is read-only"
+    unset CODEX_ORCHESTRATOR_RUNS_DIR
+    leave_disk
+    forget_runs
 }
 
 a_full_disk_is_waited_for() {
@@ -183,5 +210,6 @@ pipes_hold_nobody
 links_lead_nowhere
 folders_of_all_lead_nowhere
 a_folder_that_vanishes_fails_the_run
+a_disk_that_is_read_only_is_said
 a_full_disk_is_waited_for
 a_full_disk_fails_the_run
