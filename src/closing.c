@@ -34,15 +34,15 @@ void closing_task(struct engine *g, struct task *t)
     struct live_run *r = t->run;
     bool retry = t->event == STAGE_EV_RETRY;
     if (retry && cancel_level(&r->cancel) == CANCEL_NONE) {
-        dispatch_retry(g, t);
+        task_retry(g, t);
         return;
     }
     if (retry || (t->event == STAGE_EV_RESUME && t->job.end)) { /* no further attempt may begin */
-        dispatch_end_of(g, t);
+        task_record_end(g, t);
         return;
     }
     bool unstarted = t->event == STAGE_EV_RESUME, failed = t->event == STAGE_EV_FAIL;
-    dispatch_place_free(g, t);
+    task_place_free(g, t);
     graph_ended(&r->graph, t->job.index, !failed && !unstarted);
     if (failed)
         note_failure(g, r, t->job.follows);

@@ -1,7 +1,8 @@
 /*
- * What the driving thread has in hand; private to engine.c (threads, waiting, the outside),
- * dispatch.c (what starts next) and closing.c (how stages and runs end). Everything but what is said
- * to be under the lock belongs to the driving thread.
+ * What the driving thread has in hand. Private to, from the top down: engine.c (threads, waiting, the
+ * outside), dispatch.c (what starts next), closing.c (how stages and runs end), tasks.c (places and
+ * retries), engine_post.c (telling the persister, and being told). Everything but what is said to be
+ * under the lock belongs to the driving thread.
  */
 #ifndef CORCH_ENGINE_STATE_H
 #define CORCH_ENGINE_STATE_H
@@ -53,28 +54,34 @@ struct engine {
     size_t n_parts;
 };
 
-/* engine.c: speaking to the persister. Memory for a mutation's few bytes is waited for: without them
- * the run's record would be wrong. */
+/* engine_post.c. Memory for a mutation's few bytes is waited for: without them the run's record would be
+ * wrong. */
 struct mutation *engine_mutation(enum mutation_kind kind, struct live_run *r, size_t index);
 void engine_push(struct engine *g, struct mutation *m);
 void engine_push_and_wait(struct engine *g, struct mutation *m);
 void engine_open_run(struct engine *g, struct live_run *r);
+void engine_forget_parts(struct engine *g);
 void engine_raise(struct engine *g, struct cancel *c, int level, enum cancel_reason reason);
 void engine_task_ended(struct job *job, enum stage_event event); /* persister or worker thread */
 
-/* dispatch.c: starts what can be started; tasks whose delay is over come first. */
-void dispatch(struct engine *g);
-bool dispatch_crowded(struct engine *g); /* nothing goes on, for want of room for one more run: begins
-                                            it nevertheless; false: it is not so */
-void dispatch_retry(struct engine *g, struct task *t); /* later, after its delay */
-void dispatch_place_free(struct engine *g, struct task *t); /* its place is for others */
-void dispatch_give_up(struct engine *g); /* what waits for a retry in a run that is to end, ends */
-void dispatch_end_of(struct engine *g, struct task *t); /* has the end that is ready recorded */
+/* tasks.c */
+bool tasks_have_place(const struct engine *g, const struct live_run *r); /* for one more of the run */
+bool task_queue(struct engine *g, struct task *t); /* for a worker; false: the queue is full */
+void task_place_free(struct engine *g, struct task *t); /* its place is for others */
+void task_retry(struct engine *g, struct task *t); /* later, after its delay */
+void task_record_end(struct engine *g, struct task *t); /* has the end that is ready recorded */
+void tasks_start_again(struct engine *g); /* those whose delay is over, if there is a place */
+void tasks_give_up(struct engine *g); /* what waits for a retry in a run that is to end, ends */
 
 /* closing.c */
 void closing_task(struct engine *g, struct task *t); /* takes a completion into account, frees it */
 /* A subpipeline. `itself`: if it failed, then not as an effect of something outside of it. */
 void closing_stage(struct engine *g, struct live_run *r, struct mutation *m, bool itself);
 bool closing_next_run(struct engine *g); /* ends a run that is over; false: there is none */
+
+/* dispatch.c: starts what can be started; tasks whose delay is over come first. */
+void dispatch(struct engine *g);
+bool dispatch_crowded(struct engine *g); /* nothing goes on, for want of room for one more run: begins
+                                            it nevertheless; false: it is not so */
 
 #endif

@@ -87,7 +87,7 @@ JITTER_VOID(cancel_raise, (struct cancel * c, int level, enum cancel_reason reas
 JITTER_VOID(engine_task_ended, (struct job * job, enum stage_event event), (job, event))
 JITTER_VOID(closing_task, (struct engine * g, struct task *t), (g, t))
 JITTER_VOID(dispatch, (struct engine * g), (g))
-JITTER_VOID(dispatch_give_up, (struct engine * g), (g))
-JITTER_VOID(dispatch_end_of, (struct engine * g, struct task *t), (g, t))
+JITTER_VOID(tasks_give_up, (struct engine * g), (g))
+JITTER_VOID(task_record_end, (struct engine * g, struct task *t), (g, t))
 
 #endif

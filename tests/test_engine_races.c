@@ -11,17 +11,17 @@
 
 void __real_engine_task_ended(struct job *job, enum stage_event event);
 void __wrap_engine_task_ended(struct job *job, enum stage_event event);
-void __real_dispatch_give_up(struct engine *g);
-void __wrap_dispatch_give_up(struct engine *g);
+void __real_tasks_give_up(struct engine *g);
+void __wrap_tasks_give_up(struct engine *g);
 
 static enum { NOTHING, CANCEL_AT_RETRY, HOLD_RETRY } plan;
 static corch_run *_Atomic run;
 static sem_t given_up;
 static sem_t started; /* `run` is set */
 
-void __wrap_dispatch_give_up(struct engine *g)
+void __wrap_tasks_give_up(struct engine *g)
 {
-    __real_dispatch_give_up(g);
+    __real_tasks_give_up(g);
     sem_post(&given_up);
 }
 
