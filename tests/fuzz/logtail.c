@@ -2,6 +2,7 @@
  * interrupted, and what is printed of a line that is JSON is JSON. The first byte says when it grows. */
 #include "logtail.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,11 +19,25 @@ static bool is_shallow(const char *text, size_t n)
     return brackets < CJSON_NESTING_LIMIT - 1;
 }
 
+/* cJSON takes what is no number behind \u for a zero. */
+static bool escapes_are_whole(const char *text, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (text[i] != '\\' || text[++i] != 'u')
+            continue;
+        for (size_t k = i + 1; k <= i + 4; k++) {
+            if (k >= n || !isxdigit((unsigned char)text[k]))
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool is_json(const char *text, size_t n)
 {
     const char *end = NULL;
     cJSON *doc = cJSON_ParseWithLengthOpts(text, n, &end, false);
-    bool whole = doc && end == text + n;
+    bool whole = doc && end == text + n && escapes_are_whole(text, n);
     cJSON_Delete(doc);
     return whole;
 }
