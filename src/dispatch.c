@@ -1,6 +1,8 @@
 /* Owns what starts next: ready stages and subpipelines. Driving thread. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bounds.h"
 #include "clock.h"
@@ -41,20 +43,31 @@ static void subpipeline_error(struct engine *g, struct live_run *r, size_t index
     closing_stage(g, r, m, false);
 }
 
+/* A run that was killed before its first manifest has run nothing. */
+static bool has_manifest(const struct workspace *w, const char *run_id)
+{
+    struct buf path = BUF_INIT;
+    buf_addf(&path, "%s/%s/cli/%s/manifest.json", w->runs, w->task_id, run_id);
+    bool there = path.failed || access(path.data, F_OK) == 0 || errno != ENOENT;
+    buf_release(&path);
+    return there;
+}
+
 /* The run of a subpipeline that was interrupted together with its parent goes on, and what has succeeded in
- * it is not run again. NULL: there is none that could. */
-static struct live_run *take_up_child(struct engine *g, struct live_run *r, size_t index)
+ * it is not run again. NULL: there is none, unless `e` says why it can't go on. */
+static struct live_run *take_up_child(struct engine *g, struct live_run *r, size_t index, struct err *e)
 {
     char run_id[ID_RUN_LEN + 1];
-    struct err none;
-    if (!run_noted_child(r, index, run_id))
+    if (!run_noted_child(r, index, run_id) || !has_manifest(g->workspace, run_id))
         return NULL;
+    const struct resume_child child = {.parent_run_id = r->journal.manifest.run_id,
+                                       .pipeline_id = r->pipeline->stages[index].pipeline};
     const struct resume_request request = {.run_id = run_id,
                                            .reason = "parent-resume",
                                            .watch = r->journal.watch,
                                            .instance = g->instance,
-                                           .unfinished = true};
-    return run_resume(g->workspace, g->config, &request, NULL, &g->notices, &none);
+                                           .child = &child};
+    return run_resume(g->workspace, g->config, &request, NULL, &g->notices, e);
 }
 
 static void start_subpipeline(struct engine *g, struct live_run *r, size_t index)
@@ -74,8 +87,8 @@ static void start_subpipeline(struct engine *g, struct live_run *r, size_t index
         subpipeline_error(g, r, index, e.text);
         return;
     }
-    struct live_run *child = take_up_child(g, r, index);
-    if (!child)
+    struct live_run *child = take_up_child(g, r, index, &e);
+    if (!child && !e.text[0])
         child = run_new(g->workspace, &request, &e);
     if (!child) {
         subpipeline_error(g, r, index, e.text);

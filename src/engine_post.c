@@ -169,5 +169,9 @@ void engine_open_run(struct engine *g, struct live_run *r)
     g->live = r;
     g->n_live++;
     g->opened++;
-    engine_push_and_wait(g, engine_mutation(MUTATION_OPEN, r, 0)); /* before any worker speaks of it */
+    struct mutation *open = engine_mutation(MUTATION_OPEN, r, 0);
+    /* On disk before anything is logged, so that a resumed run is known to be open; of a small new run the
+     * first stage's start sees to that. */
+    open->awaited = r->resumed || !r->context.await_start;
+    engine_push_and_wait(g, open); /* before any worker speaks of it */
 }

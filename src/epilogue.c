@@ -26,8 +26,10 @@ static int write_task_copy(const struct workspace *w, const struct journal *j,
     buf_addf(&path, "%s/%s/%s", w->runs, j->manifest.task_id, j->manifest.run_id);
     int dir = !path.failed && make_folders(path.data) == 0 ? open_folder(path.data) : -1;
     int rc = dir < 0 ? -1 : linkat(j->dir.fd, "run-summary.json", dir, "manifest.json", 0);
-    if (dir >= 0 && rc != 0)
+    if (dir >= 0 && rc != 0) {
+        atomicfile_sweep(dir, NULL); /* the folder is the run's, and so ours */
         rc = atomicfile_replace(dir, "manifest.json", text->data, text->len, 0600, ATOMIC_DERIVED);
+    }
     fd_close(&dir);
     buf_release(&path);
     return rc;

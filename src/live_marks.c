@@ -3,12 +3,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "atomicfile.h"
 #include "fd.h"
 #include "run_lock.h"
 #include "taskdir.h"
+
+#define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static int open_marks(const struct workspace *w)
 {
@@ -37,21 +41,29 @@ void live_unmark(const struct workspace *w, const char *run_id)
     fd_close(&marks);
 }
 
+static void sweep_folder(int at, const char *name)
+{
+    int fd = openat(at, name, OPEN_FOLDER);
+    if (fd >= 0)
+        atomicfile_sweep(fd, NULL);
+    fd_close(&fd);
+}
+
 /* Under the run's lock: nobody takes it up meanwhile. */
 static void sweep_run(int marks, int runs, const char *run_id)
 {
-    int run = openat(runs, run_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), errors = -1;
+    char copy[NAME_MAX + 4];
+    int run = openat(runs, run_id, OPEN_FOLDER);
     int lock = run < 0 ? -1 : run_lock(run);
+    snprintf(copy, sizeof copy, "../%s", run_id); /* epilogue.c: for other tools */
     if (lock >= 0) {
-        errors = openat(run, "errors", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        atomicfile_sweep(run, NULL);
-        if (errors >= 0)
-            atomicfile_sweep(errors, NULL);
+        sweep_folder(run, ".");
+        sweep_folder(run, "errors");
+        sweep_folder(runs, copy);
     }
     if (lock >= 0 || run < 0)
         unlinkat(marks, run_id, 0);
     fd_close(&lock);
-    fd_close(&errors);
     fd_close(&run);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -48,9 +49,48 @@ static int write_token(int fd)
     return write_all(fd, token, sizeof token - 1);
 }
 
+/* A file without a name in the folder of `path`. */
+static int open_nameless(const char *path)
+{
+    char *folder = strdup(path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    int fd = -1;
+    if (slash) {
+        *(slash == folder ? slash + 1 : slash) = '\0';
+        fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    }
+    free(folder);
+    return fd;
+}
+
+/* A file that gets its name when all is in it: whoever is killed meanwhile leaves nothing, above all no
+ * empty file, which could be the original's. Results as try_create; -1: not on this file system. */
+static int try_link(struct lockfile *l)
+{
+    char self[32];
+    int fd = open_nameless(l->path), result = -1;
+    if (fd < 0)
+        return -1;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (flock_retry(fd, LOCK_EX) == 0 && write_token(fd) == 0) {
+        if (linkat(AT_FDCWD, self, AT_FDCWD, l->path, AT_SYMLINK_FOLLOW) == 0)
+            result = 1;
+        else if (errno == EEXIST)
+            result = 0;
+    }
+    if (result == 1)
+        l->fd = fd;
+    else
+        close(fd);
+    return result;
+}
+
 /* 1: the file is ours, 0: somebody else's is there, -1: failed. */
 static int try_create(struct lockfile *l, struct err *e)
 {
+    int linked = try_link(l);
+    if (linked >= 0)
+        return linked;
     int fd = open(l->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno == EEXIST ? 0 : err_sys(e, "lock file %s", l->path);

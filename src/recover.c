@@ -140,7 +140,8 @@ static void take_line(struct seen *s, const struct exec_line *l)
         s->succeeded = false;
         text(l, "correlation_id", s->correlation_id, sizeof s->correlation_id);
     } else if (l->kind == EXEC_CHUNK) {
-        s->sequence = (uint64_t)number(l, "sequence");
+        int64_t sequence = number(l, "sequence");
+        s->sequence = sequence > 0 && sequence < INT64_C(1) << 52 ? (uint64_t)sequence : s->sequence;
     } else if (l->kind == EXEC_END) {
         s->succeeded = s->started && exec_line_has(l, "status", "\"succeeded\"");
         s->end_ms = time_of(l);
@@ -183,36 +184,63 @@ static int see(void *context, size_t i, const char *line, size_t n, const struct
 /* A command's log that gets what it lacks of the run's. */
 struct copy {
     size_t index;
-    uint64_t at, have;
+    off_t at, have; /* in it: where the next line belongs, and how far it is known to be right */
     int fd;
 };
+
+/* Whether the file has these bytes there; 1, 0, or -1 with errno. */
+static int has_bytes(int fd, const char *bytes, size_t n, off_t at)
+{
+    char block[4096];
+    while (n > 0) {
+        size_t part = n < sizeof block ? n : sizeof block;
+        ssize_t got = pread(fd, block, part, at);
+        if (got < 0)
+            return -1;
+        if (got != (ssize_t)part || memcmp(block, bytes, part) != 0)
+            return 0;
+        bytes += part;
+        n -= part;
+        at += (off_t)part;
+    }
+    return 1;
+}
 
 static int copy_line(void *context, size_t i, const char *line, size_t n, const struct exec_line *l)
 {
     struct copy *c = context;
-    int rc = 0;
+    int same = 0;
     (void)l;
     if (i != c->index)
         return 0;
-    if (c->at >= c->have && (write_all(c->fd, line, n) != 0 || write_all(c->fd, "\n", 1) != 0))
-        rc = -1;
-    c->at += n + 1;
-    return rc;
+    if (c->at < c->have) {
+        same = has_bytes(c->fd, line, n, c->at);
+        if (same == 1)
+            same = has_bytes(c->fd, "\n", 1, c->at + (off_t)n);
+        if (same < 0 || (same == 0 && ftruncate(c->fd, c->at) != 0))
+            return -1;
+        if (same == 0) /* a disk that was full took later lines, but not these */
+            c->have = c->at;
+    }
+    if (!same && (write_all(c->fd, line, n) != 0 || write_all(c->fd, "\n", 1) != 0))
+        return -1;
+    c->at += (off_t)n + 1;
+    return 0;
 }
 
-/* The run's log is written first, so that a command's may lack its last lines. */
+/* The run's log is written first, so that a command's may lack lines. */
 static int complete_log(const struct recovery *r, size_t i)
 {
     char name[128];
     struct stat runner, log;
     log_name(r, i, name);
-    struct copy c = {.index = i, .fd = open_log(r->dir, name, O_WRONLY | O_APPEND | O_CREAT)};
+    struct copy c = {.index = i, .fd = open_log(r->dir, name, O_RDWR | O_APPEND | O_CREAT)};
     int rc = c.fd < 0 ? -1 : fstat(c.fd, &log);
     if (rc == 0)
         rc = fstatat(r->dir->fd, RUNNER_LOG, &runner, AT_SYMLINK_NOFOLLOW);
     bool same = rc == 0 && runner.st_dev == log.st_dev && runner.st_ino == log.st_ino;
-    c.have = rc == 0 ? (uint64_t)log.st_size : 0;
-    if (rc == 0 && !same && c.have < r->seen[i].bytes)
+    c.have = rc == 0 ? log.st_size : 0;
+    if (rc == 0 && !same && (uint64_t)c.have < r->seen[i].bytes)
         rc = scan(r, copy_line, &c);
     fd_close(&c.fd);
     return rc;
@@ -231,7 +259,9 @@ static int append_end(const struct recovery *r, size_t i)
 {
     const struct seen *s = &r->seen[i];
     const struct event_context context = {.stage = &r->pipeline->stages[i], .index = i + 1};
-    const struct event_end end = {.exit_code = 0, .duration_ms = s->duration_ms};
+    int64_t all = s->end_ms - s->begin_ms; /* its attempts, and the time between them */
+    const struct event_end end = {.exit_code = 0,
+                                  .duration_ms = all > s->duration_ms ? all : s->duration_ms};
     struct buf line = BUF_INIT;
     if (s->ended)
         return 0;
@@ -298,20 +328,28 @@ static int enter_success(const struct recovery *r, size_t i)
 /* What the log says of the commands whose end the manifest does not know. */
 static int settle(const struct recovery *r)
 {
-    size_t succeeded = 0, interrupted = 0;
+    size_t succeeded = 0, failed = 0, interrupted = 0;
     for (size_t i = 0; i < r->m->n_commands; i++) {
-        if (!is_open(r, i) || !r->seen[i].started)
+        if (!is_open(r, i))
             continue;
+        if (!r->seen[i].started) { /* unless the log is lost it was about to begin */
+            interrupted += r->m->commands[i].state == STAGE_RUNNING;
+            continue;
+        }
         bool done = r->seen[i].succeeded;
         if ((done && append_end(r, i) != 0) || complete_log(r, i) != 0 ||
             (done && enter_success(r, i) != 0))
             return -1;
         succeeded += done;
-        interrupted += !done;
+        failed += !done && r->seen[i].ended;
+        interrupted += !done && !r->seen[i].ended;
     }
     if (succeeded > 0)
         notices_add(r->notices, "run %s: %zu command%s had succeeded, as the log says", r->m->run_id,
                     succeeded, succeeded == 1 ? "" : "s");
+    if (failed > 0)
+        notices_add(r->notices, "run %s: %zu command%s had failed, as the log says, and run%s again", r->m->run_id,
+                    failed, failed == 1 ? "" : "s", failed == 1 ? "s" : "");
     if (interrupted > 0)
         notices_add(r->notices, "run %s: %zu command%s had not ended and run%s again", r->m->run_id,
                     interrupted, interrupted == 1 ? "" : "s", interrupted == 1 ? "s" : "");
@@ -348,8 +386,8 @@ int recover_run(const struct rundir *dir, struct manifest *m, const struct pipel
     if (rc == 0 && any_open(&r)) {
         rc = scan(&r, see, &r);
         if (rc != 0 && errno == ENOENT)
-            rc = 0; /* it had not begun */
-        else if (rc == 0)
+            rc = 0; /* it had not begun, or its log is lost */
+        if (rc == 0)
             rc = settle(&r);
     }
     free(r.seen);

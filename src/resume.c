@@ -2,6 +2,7 @@
 #include "resume.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static int refuse_held(const struct rundir *dir, const char *run_id, struct err 
     struct run_holder holder;
     char who[64] = "another orchestrator";
     run_lock_holder(dir->fd, &holder);
-    if (holder.pid > 0)
+    if (holder.pid > 0 && (kill((pid_t)holder.pid, 0) == 0 || errno == EPERM)) /* else it has not noted itself yet */
         snprintf(who, sizeof who, "another orchestrator, process %ld", holder.pid);
     return err_set(e, "run %s is held by %s; see: codex-orchestrator status %s", run_id, who, run_id);
 }
@@ -71,6 +72,17 @@ static int lock_and_read(const struct rundir *dir, const char *run_id, int *lock
     return rc;
 }
 
+/* Both become parts of paths: the manifest may have been written by anybody. */
+static int check_ids(const struct manifest *m, const struct workspace *w,
+                     const struct resume_request *request, const struct rundir *dir, struct err *e)
+{
+    if (strcmp(m->run_id, request->run_id) != 0)
+        return err_set(e, "%s/manifest.json is of another run, '%s'", dir->path, m->run_id);
+    if (request->child && strcmp(m->task_id, w->task_id) != 0)
+        return err_set(e, "%s/manifest.json is of another task, '%s'", dir->path, m->task_id);
+    return 0;
+}
+
 /* Looks at every byte whatever the first difference, so that its time tells nothing. */
 static bool same_secret(const char *a, const char *b)
 {
@@ -95,6 +107,9 @@ static int check_stages(const struct manifest *m, const struct pipeline *p, stru
         return err_set(e, "pipeline '%s' has %zu stages now, run %s has %zu: start a new run", p->id,
                        p->n_stages, m->run_id, m->n_commands);
     for (size_t i = 0; i < p->n_stages; i++) {
+        if (m->commands[i].kind != p->stages[i].kind)
+            return err_set(e, "stage '%s' of pipeline '%s' is of another kind now than in run %s: start a "
+                              "new run", p->stages[i].id, p->id, m->run_id);
         if (strcmp(m->commands[i].id, p->stages[i].id) != 0)
             return err_set(e, "stage %zu of pipeline '%s' is '%s' now, in run %s it is '%s': start a "
                               "new run", i + 1, p->id, p->stages[i].id, m->run_id, m->commands[i].id);
@@ -146,9 +161,21 @@ static int reset(struct live_run *r, const struct resume_request *request)
     return m->resume_events.failed || !m->status_detail || !m->privacy_log_path ? -1 : 0;
 }
 
+/* Whether it is the one meant, and was interrupted or has succeeded. */
+static bool is_child(const struct manifest *m, const struct resume_child *child, struct notices *notices)
+{
+    if (!m->parent_run_id || strcmp(m->parent_run_id, child->parent_run_id) != 0 ||
+        strcmp(m->pipeline_id, child->pipeline_id) != 0) {
+        notices_add(notices, "run %s: run %s is not one of its pipeline '%s', which is run anew",
+                    child->parent_run_id, m->run_id, child->pipeline_id);
+        return false;
+    }
+    return m->status != RUN_FAILED && m->status != RUN_CANCELLED;
+}
+
 /* Matches the run with the configuration of today. */
 static int match(struct live_run *r, const struct config *config,
-                 const struct resume_request *request, struct err *e)
+                 const struct resume_request *request, struct notices *notices, struct err *e)
 {
     const struct manifest *m = &r->journal.manifest;
     r->pipeline = config_pipeline(config, m->pipeline_id);
@@ -160,8 +187,8 @@ static int match(struct live_run *r, const struct config *config,
     }
     if (!r->pipeline)
         return err_set(e, "Pipeline '%s' not found.", m->pipeline_id);
-    if (request->unfinished && (m->status == RUN_FAILED || m->status == RUN_CANCELLED))
-        return err_set(e, "run %s has ended", m->run_id);
+    if (request->child && !is_child(m, request->child, notices))
+        return -1;
     const char *target = request->target ? request->target : m->plan_target_id;
     if (check_token(m, request->token, e) != 0 || check_stages(m, r->pipeline, e) != 0)
         return -1;
@@ -210,7 +237,9 @@ struct live_run *run_resume(const struct workspace *w, const struct config *conf
     if (rc == 0)
         rc = lock_and_read(&r->journal.dir, request->run_id, &r->lock_fd, m, e);
     if (rc == 0)
-        rc = match(r, config, request, e);
+        rc = check_ids(m, w, request, &r->journal.dir, e);
+    if (rc == 0)
+        rc = match(r, config, request, notices, e);
     if (rc == 0 && own) {
         rc = workspace_open(own, w->root, m->task_id, e);
         owned = rc == 0;

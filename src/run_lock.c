@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,22 +15,27 @@ void run_lock_note(int dirfd, const char *instance)
 {
     int fd = openat(dirfd, HOLDER, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
                     0600);
-    if (fd >= 0)
-        dprintf(fd, "%ld %s\n", (long)getpid(), instance);
+    struct stat beat;
+    if (fd >= 0 && fstatat(dirfd, HEARTBEAT, &beat, AT_SYMLINK_NOFOLLOW) == 0)
+        dprintf(fd, "%ld %s %ju:%ju\n", (long)getpid(), instance, (uintmax_t)beat.st_dev,
+                (uintmax_t)beat.st_ino);
     if (fd >= 0)
         close(fd);
 }
 
 void run_lock_holder(int dirfd, struct run_holder *h)
 {
-    char text[80] = "";
+    char text[128] = "";
+    uintmax_t dev, ino;
+    struct stat beat;
     int fd = openat(dirfd, HOLDER, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    *h = (struct run_holder){0, ""};
     if (fd >= 0)
         close(fd);
-    if (n > 0)
-        sscanf(text, "%ld %36[0-9a-f-]", &h->pid, h->instance);
+    if (n <= 0 || sscanf(text, "%ld %36[0-9a-f-] %ju:%ju", &h->pid, h->instance, &dev, &ino) != 4 ||
+        fstatat(dirfd, HEARTBEAT, &beat, AT_SYMLINK_NOFOLLOW) != 0 || beat.st_dev != dev ||
+        beat.st_ino != ino)
+        *h = (struct run_holder){0, ""};
 }
 
 int run_lock(int dirfd)

@@ -18,7 +18,8 @@ int run_lock(int dirfd);
  * lock itself does not tell. Not to know is no harm. */
 void run_lock_note(int dirfd, const char *instance);
 
-/* Who noted it last: a process, and the instance of an engine (reaper.h); 0 and "": not known. */
+/* Who noted it last: a process, and the instance of an engine (reaper.h); 0 and "": not known, or the folder
+ * is a copy of the one it was noted in. */
 struct run_holder {
     long pid;
     char instance[ID_UUID_LEN + 1];

@@ -185,7 +185,7 @@ the_log_knows_more_than_the_manifest() {
         expect_code 0 "resume, lost: $lost"
         [ "$(tr -d '\n' <trace)" = abbc ] || fail "commands were run: $(cat trace)"
         expect_text stderr "1 command had succeeded, as the log says"
-        expect_text stderr "1 command had not ended and runs again"
+        expect_text stderr "1 command had failed, as the log says, and runs again"
         expect_text stderr "1 temporary file was removed"
         [ ! -e "$folder/.manifest.json.0123456789abcdef.tmp" ] || fail "a temporary file is left"
         expect_value "$folder/manifest.json" \
@@ -215,6 +215,110 @@ an_interrupted_subpipeline_goes_on() {
     forget_runs
 }
 
+# An interrupted run p with the subpipeline q in it: x has succeeded, y was running. $folder is p's.
+kill_in_subpipeline() {
+    rm -f trace flag
+    config "$(pipeline p "$(subpipeline_stage s q)")" \
+        "$(pipeline q "$(command_stage x 'echo x >>trace')" "$(command_stage y "echo y >>trace; test -f flag || { touch begun; $lasting; }")")"
+    start_and_wait
+    kill_it
+    touch flag
+}
+
+# What can't go on is no reason to run again what has succeeded in it.
+a_subpipeline_that_cannot_go_on_fails() {
+    kill_in_subpipeline
+    config "$(pipeline p "$(subpipeline_stage s q)")" \
+        "$(pipeline q "$(command_stage x 'echo x >>trace')" "$(command_stage y 'echo y >>trace')" "$(command_stage z 'echo z >>trace')")"
+    run resume "$id"
+    expect_code 1 "a subpipeline with a stage more"
+    expect_value "$folder/manifest.json" '"has 3 stages now" in d["commands"][0]["summary"]' True
+    [ "$(tr -d '\n' <trace)" = xy ] || fail "commands were run: $(cat trace)"
+    forget_runs
+}
+
+a_run_that_is_no_child_is_not_taken_for_one() {
+    kill_in_subpipeline
+    cp codex.orchestrator.json kept
+    config "$(pipeline q "$(command_stage x true)" "$(command_stage y true)")"
+    run start q
+    local other
+    other=$(run_folder | grep -v "$id")
+    echo "1 ${other##*/}" >"$folder/.subruns"
+    cp kept codex.orchestrator.json
+    rm trace
+    run resume "$id"
+    expect_code 0 "resume"
+    expect_text stderr "is not one of its pipeline 'q'"
+    [ "$(tr -d '\n' <trace)" = xy ] || fail "commands were run: $(cat trace)"
+    rm kept
+    forget_runs
+}
+
+a_stage_of_another_kind_is_refused() {
+    kill_in_subpipeline
+    config "$(pipeline p "$(command_stage s 'echo s >>trace')")"
+    run resume "$id"
+    expect_code 2 "a subpipeline that is a command now"
+    expect_text stderr "stage 's' of pipeline 'p' is of another kind now"
+    forget_runs
+}
+
+# Also of a run that is too large for its commands to wait for the manifest, and of one taken up again.
+the_manifest_is_there_before_the_first_command() {
+    local stages=() i
+    for ((i = 1; i <= 70; i++)); do
+        stages+=("$(command_stage "c$i" "test $i -gt 1 || cp \$CODEX_ORCHESTRATOR_MANIFEST_PATH seen; test $i -lt 70 || test -f flag")")
+    done
+    rm -f flag
+    config "$(pipeline p "${stages[@]}")"
+    run start p --jobs 1
+    expect_code 1 "start"
+    expect_value seen 'd["status"]' in_progress
+    folder=$(run_folder)
+    make_older 'd["commands"][0]["status"] = "failed"'
+    rm seen
+    touch flag
+    run resume "${folder##*/}"
+    expect_code 0 "resume"
+    expect_value seen 'd["status"]' in_progress
+    rm seen flag
+    forget_runs
+}
+
+# As a disk leaves it that was full for a while.
+a_log_that_lacks_lines_is_mended() {
+    config "$(pipeline p "$(command_stage a 'echo a')" "$(command_stage b 'echo b1; sleep 0.01; echo b2 >&2; test -f flag')")"
+    rm -f flag
+    run start p
+    folder=$(run_folder)
+    sed -i 2,3d "$folder/commands/02-b.ndjson"
+    make_older 'd["commands"][1].update(status="running", completed_at=None)'
+    touch flag
+    run resume "${folder##*/}"
+    expect_code 0 "resume"
+    grep '"index":2}' "$folder/runner.ndjson" | cmp - "$folder/commands/02-b.ndjson" || fail "the log of b"
+    rm flag
+    forget_runs
+}
+
+# It has another's mark, and that one may live.
+a_copied_run_does_not_touch_the_original() {
+    config "$(pipeline p "$(command_stage a "test -f flag || { touch begun; $lasting; }")")"
+    rm -f flag
+    start_and_wait
+    mkdir copy
+    cp -a .runs codex.orchestrator.json copy
+    touch copy/flag
+    id=$(basename "$(run_folder)")
+    (cd copy && "$program" resume "$id" >stdout 2>stderr) || fail "the copy can't be taken up: $(cat copy/stderr)"
+    kill -0 "$orchestrator" || fail "the original has ended: $(cat stderr)"
+    expect_value "$(run_folder)/manifest.json" 'd["status"]' in_progress
+    kill_it
+    rm -r copy
+    forget_runs
+}
+
 temporary_files_go_with_the_next_start() {
     config "$(pipeline p "$(command_stage a "touch begun; $lasting")")" "$(pipeline q "$(command_stage x true)")"
     start_and_wait
@@ -224,7 +328,9 @@ temporary_files_go_with_the_next_start() {
     [ "$(ls .runs/0101/.live | wc -l)" -eq 1 ] || fail "not one live run: $(ls .runs/0101/.live)"
     kill -KILL "$orchestrator"
     wait "$orchestrator" 2>/dev/null
-    touch "$(echo .runs/0101/cli/*/.manifest.json.*.tmp | sed 's|/[^/]*$||')/errors/.01-a.json.0123456789abcdef.tmp"
+    folder=$(dirname .runs/0101/cli/*/.manifest.json.*.tmp)
+    mkdir -p ".runs/0101/${folder##*/}"
+    touch ".runs/0101/${folder##*/}/.manifest.json.0123456789abcdef.tmp" "$folder/errors/.01-a.json.0123456789abcdef.tmp"
     run start q
     expect_code 0 "the next start"
     [ -z "$(find .runs -name '*.tmp')" ] || fail "left: $(find .runs -name '*.tmp')"
@@ -291,6 +397,12 @@ strays_of_a_run_that_succeeds_live
 nested_commands_die
 the_log_knows_more_than_the_manifest
 an_interrupted_subpipeline_goes_on
+a_subpipeline_that_cannot_go_on_fails
+a_run_that_is_no_child_is_not_taken_for_one
+a_stage_of_another_kind_is_refused
+the_manifest_is_there_before_the_first_command
+a_log_that_lacks_lines_is_mended
+a_copied_run_does_not_touch_the_original
 temporary_files_go_with_the_next_start
 what_was_found_is_said_before_it_goes_on
 torn_lines_are_cut_off

@@ -87,6 +87,23 @@ links_lead_nowhere() {
     rm -r outside victim
 }
 
+# What a manifest says of itself becomes parts of paths.
+a_manifest_of_another_run_is_refused() {
+    local what
+    echo precious >victim
+    for what in 'd["run_id"] = "../../../victim"' 'd["task_id"] = "../../planted"' 'd["run_id"] = d["run_id"][:-1] + "g"'; do
+        failed_run
+        "$python" -c 'import json, sys; d = json.load(open(sys.argv[1])); exec(sys.argv[2]); json.dump(d, open(sys.argv[1], "w"))' \
+            "$folder/manifest.json" "$what"
+        run resume "$id"
+        expect_code 2 "$what"
+        [ -s stderr ] || fail "$what: nothing is said"
+        [ "$(cat victim)" = precious ] && [ ! -e ../planted ] && [ ! -e planted ] || fail "$what: something was written or removed"
+        forget_runs
+    done
+    rm victim
+}
+
 # Everybody may write where the runs are: whatever has been put in place of what they share, nothing is
 # written behind it, nothing waits, and the run's own folder is its owner's.
 folders_of_all_lead_nowhere() {
@@ -208,6 +225,7 @@ nested_without_end_is_refused
 a_large_manifest_is_read
 pipes_hold_nobody
 links_lead_nowhere
+a_manifest_of_another_run_is_refused
 folders_of_all_lead_nowhere
 a_folder_that_vanishes_fails_the_run
 a_disk_that_is_read_only_is_said
