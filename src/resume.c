@@ -134,6 +134,12 @@ static void add_event(struct manifest *m, const struct resume_request *request, 
     buf_release(&text);
 }
 
+/* What runs now is what the configuration says now. */
+static int name_again(struct manifest_command *c, const struct stage *s)
+{
+    return manifest_set(c, &c->title, s->title) | manifest_set(c, &c->command, s->command);
+}
+
 /* Back to a run in progress; what it had achieved stays. */
 static int reset(struct live_run *r, const struct resume_request *request)
 {
@@ -157,6 +163,8 @@ static int reset(struct live_run *r, const struct resume_request *request)
             return -1;
         if (m->commands[i].state != STAGE_PENDING)
             graph_keep(&r->graph, i);
+        else if (name_again(&m->commands[i], &r->pipeline->stages[i]) != 0)
+            return -1;
     }
     return m->resume_events.failed || !m->status_detail || !m->privacy_log_path ? -1 : 0;
 }

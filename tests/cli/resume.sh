@@ -17,6 +17,18 @@ failed_run() {
     id=${folder##*/}
 }
 
+# A stage that runs again is what the configuration says now, and the record says that.
+a_command_that_was_mended_is_recorded_as_it_runs() {
+    config "$(pipeline p "$(command_stage a 'true')" "$(command_stage b 'false')")"
+    run start p
+    folder=$(run_folder)
+    config "$(pipeline p "$(command_stage a 'true # new')" "$(command_stage b 'echo mended' '"title":"B"')")"
+    run resume "${folder##*/}"
+    expect_code 0 "resume"
+    expect_value "$folder/manifest.json" '[(c["title"], c["command"]) for c in d["commands"]]' "[('a', 'true'), ('B', 'echo mended')]"
+    forget_runs
+}
+
 only_the_rest_is_run() {
     gated_config
     failed_run
@@ -186,6 +198,7 @@ logs_of_two_commands_are_two() {
     forget_runs
 }
 
+a_command_that_was_mended_is_recorded_as_it_runs
 logs_of_one_command_go_on
 logs_of_two_commands_are_two
 only_the_rest_is_run
