@@ -19,9 +19,9 @@ struct run_wait {
 };
 
 /*
- * Sleeps until something has happened: to the run, a signal, or to one of `more` (n of them, at the
- * most RUN_WAIT_MORE, as for poll); at the most BURY_MS. The first signal asks the run to end, the next kills it; a
- * signal after the run's end ends the program at once.
+ * Sleeps until something has happened: to the run, a signal, or to one of `more` (n of them, at the most
+ * RUN_WAIT_MORE, as for poll), but at the most BURY_MS. The first signal asks the run to end, the next
+ * kills it; a signal after the run's end ends the program at once.
  */
 #define RUN_WAIT_MORE 3
 void run_wait_once(struct run_wait *w, struct pollfd *more, nfds_t n);
