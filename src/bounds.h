@@ -80,8 +80,16 @@
 /* The same once its process group has been killed: who holds them then has left the group. */
 #define KILL_DRAIN_MS 500
 
-/* How long the zombies of what commands have left behind may stay. */
-#define BURY_MS 1000
+/* How long the zombies of what commands have left behind may stay: while there are none, and when there
+ * have just been some. */
+#define BURY_MS 200
+#define BURY_AGAIN_MS 10
+
+/* After a signal: how long the program shows what a run has printed that is over; and from the signal on
+ * which it should have been over, at once or after the grace time, how long it waits before it ends itself
+ * without. Then a disk hangs, or a command can't be killed. */
+#define SHOW_ON_MS 2000
+#define GIVE_UP_MS 5000
 
 /* How long `resume` waits for the lock of a run before it is said to be held: what a killed process was
  * just starting lets go of it at once. */
@@ -89,6 +97,9 @@
 
 /* From SIGTERM to SIGKILL when a run is cancelled. */
 #define CANCEL_GRACE_MS 5000
+
+/* The same if another orchestrator has started us: its SIGKILL must not come before our end. */
+#define CANCEL_GRACE_NESTED_MS 4000
 
 /* Heartbeat, and after how long without one a run counts as stale; both are in the manifest. */
 #define HEARTBEAT_SECONDS 5

@@ -286,6 +286,7 @@ static int run(struct batch_options *o, const struct lines *l)
     wait.run = config ? start(config, o, l, &wait, &e) : NULL;
     if (wait.run) {
         int shown = run_watch(&wait, o->relay, o->json || o->jsonl, o->run.watch);
+        run_wait_end(&wait);
         code = report(wait.run, o, l);
         if (shown != 0 && code == EXIT_OK)
             code = EXIT_RUN_FAILED;

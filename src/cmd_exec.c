@@ -287,11 +287,17 @@ static void close_show(struct show *s)
     sink_release(&s->sink);
 }
 
-static void print_head(const struct exec_options *o)
+static void print_head(const struct exec_options *o, struct buf *out)
 {
-    char *command = quote_words(o->words);
-    output_safe(stdout, "$ ", command ? command : "");
-    fflush(stdout);
+    char *command = quote_words(o->words), *text = NULL;
+    size_t n = 0;
+    FILE *head = open_memstream(&text, &n);
+    if (head) {
+        output_safe(head, "$ ", command ? command : "");
+        if (fclose(head) == 0)
+            buf_add(out, text, n);
+    }
+    free(text);
     free(command);
 }
 
@@ -330,8 +336,9 @@ static int show_and_judge(const struct exec_options *o, corch_run *run, int sign
                      .seen = seen,
                      .record_fd = -1};
     if (o->mode == MODE_SHOW)
-        print_head(o);
+        print_head(o, sink_to(&s.sink, STDOUT_FILENO));
     show_run(&s);
+    run_wait_end(&s.wait);
     const corch_result *result = corch_run_wait(run);
     if (o->mode == MODE_SHOW && !s.failed)
         print_end(result);

@@ -186,6 +186,7 @@ static int run(const corch_config *config, const corch_options *options,
         output_message("%s", found);
     struct run_wait wait = {.run = run, .signals = signals};
     int shown = run_watch(&wait, manner->relay, manner->format == FORMAT_JSON, options->watch);
+    run_wait_end(&wait);
     int code = report(corch_run_wait(run), options->resume != NULL, manner->format,
                       wait.first_signal != 0);
     if (shown != 0 && code == EXIT_OK)

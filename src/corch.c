@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "exec_request.h"
 #include "ndjson.h"
+#include "reaper.h"
 #include "reasons.h"
 #include "resume.h"
 
@@ -116,6 +117,11 @@ static long long or_default(long value, long long fallback)
     return value > most ? most : value > 0 ? value : fallback;
 }
 
+static long long default_grace_ms(void)
+{
+    return getenv(REAPER_MARK) ? CANCEL_GRACE_NESTED_MS : CANCEL_GRACE_MS;
+}
+
 static int begin(corch_run *r, const corch_config *config, const corch_options *options,
                  struct err *e)
 {
@@ -136,7 +142,7 @@ static int begin(corch_run *r, const corch_config *config, const corch_options *
         .timeout_ms = or_default(options->timeout_ms, 0),
         .chunk_pool = options->chunk_pool && options->chunk_pool < CHUNK_POOL ? options->chunk_pool
                                                                               : CHUNK_POOL,
-        .cancel_grace_ms = or_default(options->cancel_grace_ms, CANCEL_GRACE_MS),
+        .cancel_grace_ms = or_default(options->cancel_grace_ms, default_grace_ms()),
         .drain_grace_ms = or_default(options->drain_grace_ms, DRAIN_GRACE_MS)};
     const struct resume_request resume = {.run_id = options->resume,
                                           .token = options->token,

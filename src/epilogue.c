@@ -54,6 +54,7 @@ static void write_summary(const struct workspace *w, struct journal *j, const st
 struct history_task {
     const struct workspace *workspace;
     struct history_entry entry;
+    long long wait_ms; /* for its lock */
     struct buf summary; /* empty: nothing to record */
     struct err e;
     int result;
@@ -81,7 +82,7 @@ static void *record_history(void *arg)
     bring_to_one_line(&t->summary);
     t->entry.text = t->summary.data;
     t->entry.n = t->summary.len;
-    t->result = history_record(t->workspace, &t->entry, &t->e);
+    t->result = history_record(t->workspace, &t->entry, t->wait_ms, &t->e);
     return NULL;
 }
 
@@ -137,7 +138,9 @@ char *epilogue_write(const struct workspace *w, struct journal *j, const struct 
     struct err e = {""};
     int64_t now = clock_wall_ms();
     char *shown = NULL;
-    struct history_task history = {.workspace = w};
+    bool ending = cancel_level(cancel) != CANCEL_NONE;
+    struct history_task history = {
+        .workspace = w, .wait_ms = ending ? HISTORY_LOCK_ENDING_MS : HISTORY_LOCK_MS};
     if (manifest_guardrails(m, now) != 0)
         notices_add(notices, "run %s: its guardrails were not summed up: %s", m->run_id,
                     strerror(errno));

@@ -17,10 +17,6 @@
 #include "lockfile.h"
 #include "taskdir.h"
 
-/* How long to wait for the task's lock. Its holder moves a megabyte or so: what takes longer than
- * this is not going to end soon. */
-#define HISTORY_LOCK_MS 5000
-
 #define TAIL "\n]}\n"
 #define TIME_CHARS "0123456789-:.TZ"
 
@@ -260,7 +256,7 @@ static int load_and_update(const struct workspace *w, const struct taskdir *out,
 }
 
 static int lock_and_update(const struct workspace *w, const struct news *news, size_t allowed,
-                           struct err *e)
+                           long long wait_ms, struct err *e)
 {
     struct taskdir out;
     struct lockfile lock;
@@ -272,7 +268,7 @@ static int lock_and_update(const struct workspace *w, const struct news *news, s
     int result = path.failed || head.failed ? err_set(e, "run history: out of memory")
                                             : taskdir_open(&out, w->out, w->task_id, NULL, e);
     if (result == 0) {
-        int held = lockfile_take(&lock, path.data, HISTORY_LOCK_MS, e);
+        int held = lockfile_take(&lock, path.data, wait_ms, e);
         if (held == 0)
             err_set(e, "%s: another run holds the lock of the run history", path.data);
         if (held == 1 && lock.healed)
@@ -287,7 +283,8 @@ static int lock_and_update(const struct workspace *w, const struct news *news, s
     return result;
 }
 
-int history_record(const struct workspace *w, const struct history_entry *entry, struct err *e)
+int history_record(const struct workspace *w, const struct history_entry *entry, long long wait_ms,
+                   struct err *e)
 {
     struct news news;
     size_t allowed;
@@ -295,7 +292,7 @@ int history_record(const struct workspace *w, const struct history_entry *entry,
         return -1;
     int result = news_init(&news, w->task_id, entry, e);
     if (result == 0)
-        result = lock_and_update(w, &news, allowed, e);
+        result = lock_and_update(w, &news, allowed, wait_ms, e);
     buf_release(&news.prefix);
     return result;
 }

@@ -7,6 +7,11 @@
 
 #include "workspace.h"
 
+/* How long to wait for the task's lock: its holder moves a megabyte or so, and what takes longer than
+ * this is not going to end soon. The same for a run that is to end. */
+#define HISTORY_LOCK_MS 5000
+#define HISTORY_LOCK_ENDING_MS 200
+
 /* A run's summary. */
 struct history_entry {
     const char *run_id;
@@ -20,9 +25,10 @@ struct history_entry {
  * earlier one of the same run, keeping the newest HISTORY_RUNS, or what
  * CODEX_ORCHESTRATOR_HISTORY_RUNS says ("all" or a number from 1), under the lock
  * .runs/<task>.lock. A file that can't be read as history is kept as runs.json.corrupt-<hex> and
- * begun anew. The file holds one summary per line, so that this moves bytes and parses nothing; a
+ * begun anew. Waits `wait_ms` for the lock. The file holds one summary per line, so that this moves bytes and parses nothing; a
  * file of another layout is parsed once. 0, or -1 and `e` says why.
  */
-int history_record(const struct workspace *w, const struct history_entry *entry, struct err *e);
+int history_record(const struct workspace *w, const struct history_entry *entry, long long wait_ms,
+                   struct err *e);
 
 #endif

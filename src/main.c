@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
         return EXIT_NOT_RUN;
     }
     mallopt(M_ARENA_MAX, 1); /* a heap per thread costs start-up time and memory we don't need */
+    signal(SIGCHLD, SIG_DFL); /* whoever ignores it hears of no end */
     reaper_adopt();
     if (argc < 2) {
         print_help();

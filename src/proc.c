@@ -172,14 +172,16 @@ void proc_signal(const struct proc *p, int signal)
         kill(-p->pid, signal);
 }
 
-void proc_reap(struct proc *p, int *exit_code, int *signal)
+int proc_reap(struct proc *p, int *exit_code, int *signal)
 {
-    int status = 0;
-    while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    int status = 0, rc;
+    do
+        rc = waitpid(p->pid, &status, 0) < 0 ? -1 : 0;
+    while (rc < 0 && errno == EINTR);
     fd_close(&p->pidfd);
     *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     *signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return rc;
 }
 
 void proc_widen(const struct proc *p, int stream)

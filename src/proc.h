@@ -35,8 +35,9 @@ int proc_spawn(struct proc *p, const struct proc_request *request, const char **
 void proc_signal(const struct proc *p, int signal);
 
 /* After the pidfd became readable: collects the exit status. `*exit_code` is 0 to 255, or -1 when
- * a signal ended it; then `*signal` is its number, else 0. */
-void proc_reap(struct proc *p, int *exit_code, int *signal);
+ * a signal ended it; then `*signal` is its number, else 0. 0, or -1 with errno: nobody knows how it ended
+ * (ECHILD: SIGCHLD is ignored, or somebody else in this process waits for all children). */
+int proc_reap(struct proc *p, int *exit_code, int *signal);
 
 /* Has the stream's pipe hold PIPE_BYTES, if that is allowed. Most commands print next to nothing, and
  * the room for so much costs more than they do. */

@@ -24,6 +24,7 @@
 #define REAPER_STACK ((size_t)64 * 1024)
 #define PATH_ROOM 64
 #define ROUNDS 100 /* of a sweep, with 10 ms in between */
+#define GENERATIONS 10000
 
 /* Runs in the child as well, where a sanitizer must note nothing. */
 #define BOTH __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread")))
@@ -55,24 +56,27 @@ BOTH static bool holds(const char *bytes, size_t n, const struct mark *m)
     return false;
 }
 
-/* Opens a file of the process that is called `name` in /proc, or -1. */
-BOTH static long open_of(const char *name, const char *file)
+/* Opens a file of the process in /proc, or -1. */
+BOTH static long open_of(long pid, const char *file)
 {
     char path[PATH_ROOM] = "/proc/";
+    long unit = 1;
     size_t at = 6;
-    for (size_t i = 0; name[i] && at + 10 < sizeof path; i++)
-        path[at++] = name[i];
+    while (pid / unit >= 10)
+        unit *= 10;
+    for (; unit > 0; unit /= 10)
+        path[at++] = (char)('0' + pid / unit % 10);
     for (size_t i = 0; file[i]; i++)
         path[at++] = file[i];
     return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 }
 
 /* Whether the environment of the process has the mark. */
-BOTH static bool carries(const char *name, const struct mark *m)
+BOTH static bool carries(long pid, const struct mark *m)
 {
     char block[4096 + sizeof m->text];
     size_t kept = 1;
-    long fd = open_of(name, "/environ"), got;
+    long fd = open_of(pid, "/environ"), got;
     bool found = false;
     if (fd < 0)
         return false;
@@ -99,10 +103,10 @@ BOTH static long number(const char *text)
 
 /* The parent of the process, or 0. In its stat(5) follow the state and that behind the last ')': the
  * name within may hold anything. */
-BOTH static long parent_of(const char *name)
+BOTH static long parent_of(long pid)
 {
     char text[512];
-    long fd = open_of(name, "/stat"), n, close = 0;
+    long fd = open_of(pid, "/stat"), n, close = 0;
     if (fd < 0)
         return 0;
     n = syscall(SYS_read, fd, text, sizeof text - 1);
@@ -124,23 +128,44 @@ struct entry {
     char name[];
 };
 
-/* Whom a sweep kills: who carries the mark, and the children of `parent` (0: of nobody) but `spared`. */
+/* Whom a sweep kills: who carries the mark, and what descends from `parent` (0: from nobody), but
+ * `spared`. */
 struct target {
     struct mark mark;
     long parent, spared;
 };
 
+/* A deep chain of them would take a round each, if only children were meant. */
+BOTH static bool descends(long pid, long from)
+{
+    for (int i = 0; pid > 1 && i < GENERATIONS; i++) {
+        pid = parent_of(pid);
+        if (pid == from)
+            return true;
+    }
+    return false;
+}
+
+/* Whether /proc shows the processes as we number them: a namespace of its own may have the one of
+ * another mounted. */
+BOTH static bool proc_is_ours(void)
+{
+    char self[16];
+    long n = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    return number(self) == syscall(SYS_getpid);
+}
+
 /* By a descriptor that stands for the process from before we look at it: its number may be another's
  * afterwards. One of ours that is dead is buried. */
-BOTH static bool kill_if_target(const char *name, const struct target *t)
+BOTH static bool kill_if_target(long pid, const struct target *t)
 {
-    long pid = number(name);
     if (pid <= 1 || pid == t->spared || pid == syscall(SYS_getpid))
         return false;
     long fd = syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0)
         return false;
-    bool killed = (carries(name, &t->mark) || (t->parent && parent_of(name) == t->parent)) &&
+    bool killed = (carries(pid, &t->mark) || (t->parent && descends(pid, t->parent))) &&
                   syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
     if (killed)
         syscall(SYS_waitid, P_PIDFD, fd, NULL, WEXITED | WNOHANG, NULL);
@@ -158,7 +183,7 @@ BOTH static unsigned kill_targets(const struct target *t)
         const struct entry *e;
         for (long at = 0; at < n; at += e->reclen) {
             e = (const void *)(block + at);
-            killed += kill_if_target(e->name, t);
+            killed += kill_if_target(number(e->name), t);
         }
     }
     if (proc >= 0)
@@ -172,7 +197,7 @@ BOTH static void sweep(const struct target *t)
     const struct {
         int64_t sec, nsec;
     } pause = {0, 10000000};
-    for (int i = 0; i < ROUNDS && kill_targets(t) > 0; i++)
+    for (int i = 0; i < ROUNDS && proc_is_ours() && kill_targets(t) > 0; i++)
         syscall(SYS_nanosleep, &pause, NULL);
 }
 
@@ -188,14 +213,16 @@ void reaper_adopt(void)
 
 /* Whom we adopt is the main thread's, and whom a worker has started is the worker's; the reaper does not
  * tell us of its end, so it is not meant. */
-void reaper_bury(void)
+bool reaper_bury(void)
 {
-    if (!atomic_load(&adopting))
-        return;
-    siginfo_t info;
-    do
+    bool any = false;
+    siginfo_t info = {.si_pid = 0};
+    while (atomic_load(&adopting) && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WNOTHREAD) == 0 &&
+           info.si_pid != 0) {
+        any = true;
         info.si_pid = 0;
-    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WNOTHREAD) == 0 && info.si_pid != 0);
+    }
+    return any;
 }
 
 void reaper_sweep(const char *instance)
@@ -272,8 +299,7 @@ void reaper_stop(struct reaper *r)
 {
     if (r->pid <= 0)
         return;
-    while (write(r->fd, "", 1) < 0 && errno == EINTR)
-        continue;
+    kill(r->pid, SIGKILL); /* it holds nothing, and may have been stopped */
     fd_close(&r->fd);
     while (waitpid(r->pid, NULL, __WALL) < 0 && errno == EINTR)
         continue;

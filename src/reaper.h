@@ -11,6 +11,7 @@
 #ifndef CORCH_REAPER_H
 #define CORCH_REAPER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct reaper {
@@ -23,14 +24,15 @@ struct reaper {
 /* Starts it for what carries the mark `instance`. 0, or -1 with errno. */
 int reaper_start(struct reaper *r, const char *instance);
 
-/* Tells it that all is well, and waits for its end. Again, or never started: no harm. */
+/* Ends it: all is well. Again, or never started: no harm. */
 void reaper_stop(struct reaper *r);
 
 /* Kills all that carries the mark, and what that has started meanwhile, for as long as there is any or a
  * second has passed. */
 void reaper_sweep(const char *instance);
 
-/* The same, and kills what we have adopted: all children but `r`, so no command may be running. */
+/* The same, and kills what we have adopted: all that descends from us but `r`, so no command may be
+ * running that is not meant as well. */
 void reaper_sweep_all(const struct reaper *r, const char *instance);
 
 /*
@@ -40,7 +42,8 @@ void reaper_sweep_all(const struct reaper *r, const char *instance);
  */
 void reaper_adopt(void);
 
-/* Takes note of the ends of those adopted, which are zombies until then. Main thread. */
-void reaper_bury(void);
+/* Takes note of the ends of those adopted, which are zombies until then. Whether there were any. Main
+ * thread. */
+bool reaper_bury(void);
 
 #endif

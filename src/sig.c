@@ -4,11 +4,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
+
+static const int ours[] = {SIGINT, SIGTERM, SIGHUP};
 
 int sig_open(void)
 {
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
     sigemptyset(&set);
     for (unsigned i = 0; i < sizeof ours / sizeof *ours; i++) {
@@ -26,6 +28,20 @@ int sig_read(int fd)
 {
     struct signalfd_siginfo info;
     return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
+void sig_release(int first, long ms)
+{
+    sigset_t set;
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = first};
+    const struct itimerspec once = {.it_value = {ms / 1000, ms % 1000 * 1000000}};
+    sigemptyset(&set);
+    for (unsigned i = 0; i < sizeof ours / sizeof *ours; i++)
+        sigaddset(&set, ours[i]);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    if (first && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+        timer_settime(timer, 0, &once, NULL);
 }
 
 void sig_die(int signal_number)

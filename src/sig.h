@@ -9,6 +9,10 @@ int sig_open(void);
 /* The signal that has come; 0: none. */
 int sig_read(int fd);
 
+/* From now on they end the process as they come; `first`, which has come already, does so in `ms` (0: none
+ * has). */
+void sig_release(int first, long ms);
+
 /* Ends the process by that signal, so that whoever called us sees it. */
 void sig_die(int signal);
 

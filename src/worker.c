@@ -339,11 +339,10 @@ static void fill_outcome(struct execution *x, const struct capture *c, struct ou
     o->err_cut = x->worker->streams[1].tail.total > TAIL_BYTES;
 }
 
-static char *say_unread(int error)
+static char *say_unknown(const char *what, int error)
 {
     char reason[128];
-    return text_join("Execution error: its output could not be read: ",
-                     strerror_r(error, reason, sizeof reason), "");
+    return text_join("Execution error: its ", what, strerror_r(error, reason, sizeof reason));
 }
 
 static void run_command(struct execution *x, struct mutation *m)
@@ -358,19 +357,21 @@ static void run_command(struct execution *x, struct mutation *m)
     struct outcome o = {0};
     struct buf lines = BUF_INIT;
     capture(x, &p, &c);
-    proc_reap(&p, &o.exit_code, &o.signal);
+    int lost = proc_reap(&p, &o.exit_code, &o.signal) == 0 ? 0 : errno;
     m->now_ms = clock_wall_ms();
     fill_outcome(x, &c, &o);
     char *out = tail_text(&x->worker->streams[0].tail), *err = tail_text(&x->worker->streams[1].tail);
     o.out = out ? out : "";
     o.err = err ? err : "";
     if (c.read_error)
-        ending_unstarted(m, x->job, say_unread(c.read_error));
+        ending_unstarted(m, x->job, say_unknown("output could not be read: ", c.read_error));
+    else if (lost)
+        ending_unstarted(m, x->job, say_unknown("exit status is lost: ", lost));
     else
         ending_executed(m, x->job, &o);
     free(out);
     free(err);
-    struct event_end end = {.exit_code = o.signal ? -1 : o.exit_code,
+    struct event_end end = {.exit_code = o.signal || lost ? -1 : o.exit_code,
                             .signal = o.signal ? proc_signal_name(o.signal, name) : NULL,
                             .duration_ms = ms_since(x->begin_ns),
                             .timed_out = o.timed_out};

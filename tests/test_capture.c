@@ -161,7 +161,7 @@ static int finish(struct fixture *f, int *exit_code)
     int signal_number;
     consume(f, NULL);
     pthread_join(f->thread, NULL);
-    proc_reap(&f->proc, exit_code, &signal_number);
+    assert_int_equal(proc_reap(&f->proc, exit_code, &signal_number), 0);
     return signal_number;
 }
 

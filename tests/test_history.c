@@ -63,7 +63,7 @@ static int add(struct fixture *f, const char *run_id, const char *timestamp, con
     struct buf line = BUF_INIT;
     assert_int_equal(json_print(doc, false, &line), 0);
     const struct history_entry entry = {run_id, clock_parse_iso(timestamp), line.data, line.len};
-    int result = history_record(&f->w, &entry, e);
+    int result = history_record(&f->w, &entry, HISTORY_LOCK_MS, e);
     int saved = errno;
     buf_release(&line);
     errno = saved;

@@ -62,7 +62,7 @@ static bool read_to_end(int fd, struct buf *out)
 static void reap(struct proc *p, int *exit_code, int *signal_number)
 {
     assert_true(readable(p->pidfd));
-    proc_reap(p, exit_code, signal_number);
+    assert_int_equal(proc_reap(p, exit_code, signal_number), 0);
     proc_close(p, 0);
     proc_close(p, 1);
     proc_close(p, 1); /* again: nothing */
@@ -398,6 +398,22 @@ static void test_proc__leaks_no_pipe_to_siblings_spawned_by_other_threads(void *
     assert_int_equal(ended, 2 * THREADS * SPAWNS);
 }
 
+/* The kernel forgets the ends of children then: not to know is not success. */
+static void test_proc__says_that_the_exit_status_is_lost(void **state)
+{
+    (void)state;
+    int code, number;
+    signal(SIGCHLD, SIG_IGN);
+    struct proc p = started("exit 3");
+    assert_true(readable(p.pidfd));
+    errno = 0;
+    assert_int_equal(proc_reap(&p, &code, &number), -1);
+    assert_int_equal(errno, ECHILD);
+    signal(SIGCHLD, SIG_DFL);
+    proc_close(&p, 0);
+    proc_close(&p, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_proc__says_that_there_is_no_descriptor_left),
         cmocka_unit_test(test_proc__signals_the_whole_group),
         cmocka_unit_test(test_proc__signals_the_group_of_a_leader_that_has_exited),
+        cmocka_unit_test(test_proc__says_that_the_exit_status_is_lost),
         cmocka_unit_test(test_proc__leaks_no_pipe_to_siblings_spawned_by_other_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,57 @@ END
     done
 }
 
+# Each has cleared its environment and left the group of the one before.
+deep_strays_die_with_a_cancelled_run() {
+    cat >stray <<'END'
+[ "$1" -gt 0 ] || { echo $$ >last; exec sleep 3600; }
+env -i setsid sh stray $(($1 - 1)) &
+wait
+END
+    config "$(pipeline p "$(command_stage a "(env -i setsid sh stray 250 &); until test -s last; do sleep 0.01; done; touch begun; $lasting")")"
+    start_and_wait
+    kill -TERM "$orchestrator"
+    until grep -q 'once more kills it' stderr; do sleep 0.01; done
+    kill -TERM "$orchestrator"
+    wait "$orchestrator"
+    ! kill -0 "$(cat last)" 2>/dev/null || fail "the last of the chain lives on"
+    rm last
+    forget_runs
+}
+
+# /proc shows another namespace's processes by their numbers: nobody there is a stray.
+a_foreign_proc_is_not_swept() {
+    unshare -pf true 2>/dev/null || return 0
+    config "$(pipeline p "$(command_stage a "touch begun; $lasting")")"
+    rm -f begun
+    unshare -pf bash -c '
+        others=
+        for i in 1 2 3 4 5 6 7 8; do sleep 3600 & others="$others $!"; done
+        "$0" start p >stdout 2>stderr &
+        orchestrator=$!
+        until test -e begun; do sleep 0.01; done
+        kill -TERM $orchestrator
+        wait $orchestrator
+        kill -0 $others' "$program" || fail "somebody else was killed"
+    expect_value "$(run_folder)/manifest.json" 'd["status"]' cancelled
+    forget_runs
+}
+
+# It waits for our end, not we for it.
+a_reaper_that_stands_still_is_not_waited_for() {
+    local reaper
+    rm -f flag
+    config "$(pipeline p "$(command_stage a "touch begun; until test -e flag; do sleep 0.01; done")")"
+    start_and_wait
+    reaper=$(pgrep -P "$orchestrator" -x corch-reaper) || fail "there is no reaper"
+    kill -STOP "$reaper"
+    touch flag
+    wait "$orchestrator" || fail "the run failed"
+    ! kill -0 "$reaper" 2>/dev/null || fail "the reaper lives on"
+    rm flag
+    forget_runs
+}
+
 # A child that the program had before its first command is somebody's own.
 a_child_from_before_lives() {
     rm -f begun
@@ -391,6 +442,9 @@ the_holder_is_named() {
 commands_die_with_the_orchestrator
 strays_die_with_a_cancelled_run
 strays_without_a_mark_die_with_a_cancelled_run
+deep_strays_die_with_a_cancelled_run
+a_foreign_proc_is_not_swept
+a_reaper_that_stands_still_is_not_waited_for
 a_child_from_before_lives
 strays_are_buried
 strays_of_a_run_that_succeeds_live

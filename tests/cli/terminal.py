@@ -18,14 +18,14 @@ master, slave = pty.openpty()
 fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
 
-def take_terminal():
+def take_terminal():  # for Ctrl-C; its end would take away what has not been read
     os.setsid()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
 
 with open("stdout", "wb") as out:
     child = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=out, stderr=slave,
-                             preexec_fn=take_terminal)
+                             preexec_fn=take_terminal if action == "interrupt" else os.setsid)
 os.close(slave)
 screen = b""
 while True:
