@@ -13,16 +13,10 @@
 
 #define MS INT64_C(1000000)
 
-/* A terminal that is stopped, or a pipe that nobody reads, must not keep us from hearing signals. */
-static bool can_be_told(void)
-{
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
-}
-
+/* Who waits to say something does not hear signals. */
 static void tell(struct run_wait *w, const char *text)
 {
-    if (!can_be_told())
+    if (!output_ready(STDERR_FILENO))
         return;
     progress_clear(w->progress);
     output_message("%s", text);
@@ -47,7 +41,7 @@ static void take_signal(struct run_wait *w, int signal, int64_t now)
 static void give_up(struct run_wait *w)
 {
     if (!w->over) {
-        reaper_sweep_all(&(const struct reaper){0, -1}, "");
+        reaper_sweep_all(NULL, NULL);
         tell(w, "the run could not be ended in time, and counts as interrupted");
     }
     sig_die(w->first_signal);

@@ -41,28 +41,22 @@ void live_unmark(const struct workspace *w, const char *run_id)
     fd_close(&marks);
 }
 
-static void sweep_folder(int at, const char *name)
-{
-    int fd = openat(at, name, OPEN_FOLDER);
-    if (fd >= 0)
-        atomicfile_sweep(fd, NULL);
-    fd_close(&fd);
-}
-
 /* Under the run's lock: nobody takes it up meanwhile. */
 static void sweep_run(int marks, int runs, const char *run_id)
 {
-    char copy[NAME_MAX + 4];
-    int run = openat(runs, run_id, OPEN_FOLDER);
+    char name[NAME_MAX + 4];
+    int run = openat(runs, run_id, OPEN_FOLDER), copy = -1;
     int lock = run < 0 ? -1 : run_lock(run);
-    snprintf(copy, sizeof copy, "../%s", run_id); /* epilogue.c: for other tools */
+    snprintf(name, sizeof name, "../%s", run_id); /* epilogue.c: for other tools */
     if (lock >= 0) {
-        sweep_folder(run, ".");
-        sweep_folder(run, "errors");
-        sweep_folder(runs, copy);
+        rundir_sweep(run);
+        copy = openat(runs, name, OPEN_FOLDER);
     }
+    if (copy >= 0)
+        atomicfile_sweep(copy, NULL);
     if (lock >= 0 || run < 0)
         unlinkat(marks, run_id, 0);
+    fd_close(&copy);
     fd_close(&lock);
     fd_close(&run);
 }

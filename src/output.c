@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,12 @@ bool output_coloured(int fd)
 {
     const char *no = getenv("NO_COLOR");
     return output_ansi(fd) && !(no && *no);
+}
+
+bool output_ready(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
 }
 
 size_t output_control(const char *text)

@@ -18,6 +18,10 @@ void output_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool output_ansi(int fd);
 bool output_coloured(int fd);
 
+/* Whether a few bytes can be written there at once: not to a terminal that is stopped by Ctrl-S, nor to a
+ * pipe that nobody reads. */
+bool output_ready(int fd);
+
 /* Prints text that may come from anywhere: control characters but newline and tab are shown as
  * \xNN, each line is begun with `indent`, and the last is ended. */
 void output_safe(FILE *to, const char *indent, const char *text);

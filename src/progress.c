@@ -2,7 +2,6 @@
 #include "progress.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "atomicfile.h"
 #include "clock.h"
+#include "output.h"
 #include "progress_view.h"
 
 #define ERASE "\r\x1b[K"
@@ -128,9 +128,8 @@ static unsigned take_frames(struct progress *p, corch_run *run)
  * Ctrl-S, which would keep us from the signals. */
 static bool may_draw(const struct progress *p)
 {
-    struct pollfd out = {.fd = p->fd, .events = POLLOUT};
     pid_t group = tcgetpgrp(p->fd);
-    return (group < 0 || group == getpgrp()) && poll(&out, 1, 0) == 1 && out.revents == POLLOUT;
+    return (group < 0 || group == getpgrp()) && output_ready(p->fd);
 }
 
 /* Replaces what is shown by the stages that have ended and `next`. */

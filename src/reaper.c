@@ -37,8 +37,8 @@ struct mark {
 static void make_mark(struct mark *m, const char *instance)
 {
     static const char name[] = REAPER_MARK "=";
-    size_t n = strnlen(instance, sizeof m->text - sizeof name - 2);
-    *m = (struct mark){.n = sizeof name + n + 1};
+    size_t n = instance ? strnlen(instance, sizeof m->text - sizeof name - 2) : 0;
+    *m = (struct mark){.n = instance ? sizeof name + n + 1 : 0};
     memcpy(m->text + 1, name, sizeof name - 1);
     memcpy(m->text + sizeof name, instance, n);
 }
@@ -128,8 +128,8 @@ struct entry {
     char name[];
 };
 
-/* Whom a sweep kills: who carries the mark, and what descends from `parent` (0: from nobody), but
- * `spared`. */
+/* Whom a sweep kills: who carries the mark (n 0: nobody does), and what descends from `parent` (0: from
+ * nobody), but `spared`. */
 struct target {
     struct mark mark;
     long parent, spared;
@@ -165,7 +165,7 @@ BOTH static bool kill_if_target(long pid, const struct target *t)
     long fd = syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0)
         return false;
-    bool killed = (carries(pid, &t->mark) || (t->parent && descends(pid, t->parent))) &&
+    bool killed = ((t->mark.n > 0 && carries(pid, &t->mark)) || (t->parent && descends(pid, t->parent))) &&
                   syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
     if (killed)
         syscall(SYS_waitid, P_PIDFD, fd, NULL, WEXITED | WNOHANG, NULL);
@@ -225,18 +225,21 @@ bool reaper_bury(void)
     return any;
 }
 
-void reaper_sweep(const char *instance)
+static void sweep_for(const char *instance, struct target t)
 {
-    struct target t = {.parent = 0};
     make_mark(&t.mark, instance);
     sweep(&t);
 }
 
+void reaper_sweep(const char *instance)
+{
+    sweep_for(instance, (struct target){.parent = 0});
+}
+
 void reaper_sweep_all(const struct reaper *r, const char *instance)
 {
-    struct target t = {.parent = atomic_load(&adopting) ? getpid() : 0, .spared = r->pid};
-    make_mark(&t.mark, instance);
-    sweep(&t);
+    long parent = atomic_load(&adopting) ? getpid() : 0;
+    sweep_for(instance, (struct target){.parent = parent, .spared = r ? r->pid : 0});
 }
 
 struct start {
@@ -245,8 +248,9 @@ struct start {
     char *ours; /* where we stand marked ourselves, by an orchestrator that runs us; or NULL */
 };
 
-/* Bears no mark, so that who ends us and all that we have started leaves it to end the latter. Holds nothing of its parent but the pipe, so that nobody waits for its ends of others; takes no
- * signal, and no part in its terminal. */
+/* Bears no mark, so that who ends us and all that we have started leaves it to end the latter. Holds
+ * nothing of its parent but the pipe, so that nobody waits for its ends of others; takes no signal, and no
+ * part in its terminal. */
 BOTH static int reaper_main(void *arg)
 {
     const struct start *s = arg;

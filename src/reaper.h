@@ -31,8 +31,8 @@ void reaper_stop(struct reaper *r);
  * second has passed. */
 void reaper_sweep(const char *instance);
 
-/* The same, and kills what we have adopted: all that descends from us but `r`, so no command may be
- * running that is not meant as well. */
+/* The same, and kills what we have adopted: all that descends from us but `r` (NULL: that as well), so no
+ * command may be running that is not meant. `instance` NULL: no mark. */
 void reaper_sweep_all(const struct reaper *r, const char *instance);
 
 /*

@@ -325,6 +325,13 @@ static int enter_success(const struct recovery *r, size_t i)
     return rc;
 }
 
+static void say_how_many(const struct recovery *r, size_t n, const char *what, bool again)
+{
+    if (n > 0)
+        notices_add(r->notices, "run %s: %zu command%s %s%s", r->m->run_id, n, n == 1 ? "" : "s", what,
+                    !again ? "" : n == 1 ? " and runs again" : " and run again");
+}
+
 /* What the log says of the commands whose end the manifest does not know. */
 static int settle(const struct recovery *r)
 {
@@ -344,29 +351,19 @@ static int settle(const struct recovery *r)
         failed += !done && r->seen[i].ended;
         interrupted += !done && !r->seen[i].ended;
     }
-    if (succeeded > 0)
-        notices_add(r->notices, "run %s: %zu command%s had succeeded, as the log says", r->m->run_id,
-                    succeeded, succeeded == 1 ? "" : "s");
-    if (failed > 0)
-        notices_add(r->notices, "run %s: %zu command%s had failed, as the log says, and run%s again", r->m->run_id,
-                    failed, failed == 1 ? "" : "s", failed == 1 ? "s" : "");
-    if (interrupted > 0)
-        notices_add(r->notices, "run %s: %zu command%s had not ended and run%s again", r->m->run_id,
-                    interrupted, interrupted == 1 ? "" : "s", interrupted == 1 ? "s" : "");
+    say_how_many(r, succeeded, "had succeeded, as the log says", false);
+    say_how_many(r, failed, "had failed, as the log says,", true);
+    say_how_many(r, interrupted, "had not ended", true);
     return 0;
 }
 
 static int sweep(const struct recovery *r)
 {
-    int errors = openat(r->dir->fd, "errors", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int swept = atomicfile_sweep(r->dir->fd, NULL), more = errors < 0 ? 0 : atomicfile_sweep(errors, NULL);
-    fd_close(&errors);
-    if (swept < 0 || more < 0)
-        return -1;
-    if (swept + more > 0)
-        notices_add(r->notices, "run %s: %d temporary file%s removed", r->m->run_id, swept + more,
-                    swept + more == 1 ? " was" : "s were");
-    return 0;
+    int swept = rundir_sweep(r->dir->fd);
+    if (swept > 0)
+        notices_add(r->notices, "run %s: %d temporary file%s removed", r->m->run_id, swept,
+                    swept == 1 ? " was" : "s were");
+    return swept < 0 ? -1 : 0;
 }
 
 static bool any_open(const struct recovery *r)

@@ -35,7 +35,8 @@ static int refuse_held(const struct rundir *dir, const char *run_id, struct err 
     struct run_holder holder;
     char who[64] = "another orchestrator";
     run_lock_holder(dir->fd, &holder);
-    if (holder.pid > 0 && (kill((pid_t)holder.pid, 0) == 0 || errno == EPERM)) /* else it has not noted itself yet */
+    /* else the one who holds it has not noted itself yet */
+    if (holder.pid > 0 && (kill((pid_t)holder.pid, 0) == 0 || errno == EPERM))
         snprintf(who, sizeof who, "another orchestrator, process %ld", holder.pid);
     return err_set(e, "run %s is held by %s; see: codex-orchestrator status %s", run_id, who, run_id);
 }
@@ -107,12 +108,12 @@ static int check_stages(const struct manifest *m, const struct pipeline *p, stru
         return err_set(e, "pipeline '%s' has %zu stages now, run %s has %zu: start a new run", p->id,
                        p->n_stages, m->run_id, m->n_commands);
     for (size_t i = 0; i < p->n_stages; i++) {
-        if (m->commands[i].kind != p->stages[i].kind)
-            return err_set(e, "stage '%s' of pipeline '%s' is of another kind now than in run %s: start a "
-                              "new run", p->stages[i].id, p->id, m->run_id);
         if (strcmp(m->commands[i].id, p->stages[i].id) != 0)
             return err_set(e, "stage %zu of pipeline '%s' is '%s' now, in run %s it is '%s': start a "
                               "new run", i + 1, p->id, p->stages[i].id, m->run_id, m->commands[i].id);
+        if (m->commands[i].kind != p->stages[i].kind)
+            return err_set(e, "stage '%s' of pipeline '%s' is of another kind now than in run %s: start a "
+                              "new run", p->stages[i].id, p->id, m->run_id);
     }
     return 0;
 }

@@ -253,6 +253,20 @@ int rundir_create(struct rundir *d, const struct workspace *w, const char *run_i
     return made ? 0 : -1;
 }
 
+static int sweep_folder(int at, const char *name)
+{
+    int fd = openat(at, name, OPEN_FOLDER | O_NOFOLLOW);
+    int swept = fd < 0 ? 0 : atomicfile_sweep(fd, NULL);
+    fd_close(&fd);
+    return swept;
+}
+
+int rundir_sweep(int dirfd)
+{
+    int swept = sweep_folder(dirfd, "."), more = sweep_folder(dirfd, "errors");
+    return swept < 0 || more < 0 ? -1 : swept + more;
+}
+
 void rundir_release(struct rundir *d)
 {
     fd_close(&d->fd);

@@ -20,6 +20,9 @@ struct rundir {
  * 0, or -1 and `e` names the folder; what was created stays for whoever looks into it. */
 int rundir_create(struct rundir *d, const struct workspace *w, const char *run_id,
                   const char *token, int64_t now_ms, struct err *e);
+/* Removes the temporary files from the folder of a run that nobody works on. How many, or -1 with errno. */
+int rundir_sweep(int dirfd);
+
 void rundir_release(struct rundir *d); /* closes and frees; the folder stays */
 
 /* Makes folder `path` and its missing parents (0777 & ~umask); existing is fine, a link or a

@@ -19,6 +19,22 @@ start_and_wait() {
     run_and_wait start p "$@"
 }
 
+# By the second SIGTERM, once the first has been heard.
+cancel_at_once() {
+    kill -TERM "$orchestrator"
+    until grep -q 'once more kills it' stderr; do sleep 0.01; done
+    kill -TERM "$orchestrator"
+    wait "$orchestrator"
+}
+
+# A run that fails, because there is no file "flag". $folder is its.
+fail_for_want_of_flag() {
+    rm -f flag
+    run start p "$@"
+    expect_code 1 "start"
+    folder=$(run_folder)
+}
+
 kill_it() {
     kill -KILL "$orchestrator"
     wait "$orchestrator" 2>/dev/null
@@ -78,10 +94,7 @@ END
     config "$(pipeline p "$(command_stage a ". ./stray")")"
     for how in "start p" "exec -- sh stray"; do
         run_and_wait $how
-        kill -TERM "$orchestrator"
-        until grep -q 'once more kills it' stderr; do sleep 0.01; done
-        kill -TERM "$orchestrator"
-        wait "$orchestrator"
+        cancel_at_once
         for file in one two; do
             ! kill -0 "$(cat $file)" 2>/dev/null || fail "$how: process $file lives on"
         done
@@ -99,10 +112,7 @@ wait
 END
     config "$(pipeline p "$(command_stage a "(env -i setsid sh stray 250 &); until test -s last; do sleep 0.01; done; touch begun; $lasting")")"
     start_and_wait
-    kill -TERM "$orchestrator"
-    until grep -q 'once more kills it' stderr; do sleep 0.01; done
-    kill -TERM "$orchestrator"
-    wait "$orchestrator"
+    cancel_at_once
     ! kill -0 "$(cat last)" 2>/dev/null || fail "the last of the chain lives on"
     rm last
     forget_runs
@@ -110,7 +120,7 @@ END
 
 # /proc shows another namespace's processes by their numbers: nobody there is a stray.
 a_foreign_proc_is_not_swept() {
-    unshare -pf true 2>/dev/null || return 0
+    unshare -pf true 2>/dev/null || { echo "left out, for want of a right to namespaces: ${FUNCNAME[0]}"; return 0; }
     config "$(pipeline p "$(command_stage a "touch begun; $lasting")")"
     rm -f begun
     unshare -pf bash -c '
@@ -121,7 +131,7 @@ a_foreign_proc_is_not_swept() {
         until test -e begun; do sleep 0.01; done
         kill -TERM $orchestrator
         wait $orchestrator
-        kill -0 $others' "$program" || fail "somebody else was killed"
+        for pid in $others; do kill -0 $pid || exit 1; done' "$program" || fail "somebody else was killed"
     expect_value "$(run_folder)/manifest.json" 'd["status"]' cancelled
     forget_runs
 }
@@ -248,14 +258,20 @@ the_log_knows_more_than_the_manifest() {
     done
 }
 
-# The subpipeline's run goes on, and is not made again.
-an_interrupted_subpipeline_goes_on() {
+# kill_in_subpipeline [STAGE…]: an interrupted run p with the subpipeline q, in which x has succeeded and y was
+# running, and these stages behind it. $folder is p's.
+kill_in_subpipeline() {
     rm -f trace flag
-    config "$(pipeline p "$(subpipeline_stage s q)" "$(command_stage last 'echo last >>trace')")" \
+    config "$(pipeline p "$(subpipeline_stage s q)" "$@")" \
         "$(pipeline q "$(command_stage x 'echo x >>trace')" "$(command_stage y "echo y >>trace; test -f flag || { touch begun; $lasting; }")")"
     start_and_wait
     kill_it
     touch flag
+}
+
+# The subpipeline's run goes on, and is not made again.
+an_interrupted_subpipeline_goes_on() {
+    kill_in_subpipeline "$(command_stage last 'echo last >>trace')"
     run resume "$id"
     expect_code 0 "resume"
     [ "$(tr '\n' ' ' <trace)" = "x y y last " ] || fail "commands were run: $(cat trace)"
@@ -264,16 +280,6 @@ an_interrupted_subpipeline_goes_on() {
         "[('succeeded', True)]"
     expect_value "$(child_of s)/manifest.json" 'd["status"], d["resume_events"][0]["reason"]' "('succeeded', 'parent-resume')"
     forget_runs
-}
-
-# An interrupted run p with the subpipeline q in it: x has succeeded, y was running. $folder is p's.
-kill_in_subpipeline() {
-    rm -f trace flag
-    config "$(pipeline p "$(subpipeline_stage s q)")" \
-        "$(pipeline q "$(command_stage x 'echo x >>trace')" "$(command_stage y "echo y >>trace; test -f flag || { touch begun; $lasting; }")")"
-    start_and_wait
-    kill_it
-    touch flag
 }
 
 # What can't go on is no reason to run again what has succeeded in it.
@@ -321,12 +327,9 @@ the_manifest_is_there_before_the_first_command() {
     for ((i = 1; i <= 70; i++)); do
         stages+=("$(command_stage "c$i" "test $i -gt 1 || cp \$CODEX_ORCHESTRATOR_MANIFEST_PATH seen; test $i -lt 70 || test -f flag")")
     done
-    rm -f flag
     config "$(pipeline p "${stages[@]}")"
-    run start p --jobs 1
-    expect_code 1 "start"
+    fail_for_want_of_flag --jobs 1
     expect_value seen 'd["status"]' in_progress
-    folder=$(run_folder)
     make_older 'd["commands"][0]["status"] = "failed"'
     rm seen
     touch flag
@@ -340,9 +343,7 @@ the_manifest_is_there_before_the_first_command() {
 # As a disk leaves it that was full for a while.
 a_log_that_lacks_lines_is_mended() {
     config "$(pipeline p "$(command_stage a 'echo a')" "$(command_stage b 'echo b1; sleep 0.01; echo b2 >&2; test -f flag')")"
-    rm -f flag
-    run start p
-    folder=$(run_folder)
+    fail_for_want_of_flag
     sed -i 2,3d "$folder/commands/02-b.ndjson"
     make_older 'd["commands"][1].update(status="running", completed_at=None)'
     touch flag
@@ -410,9 +411,7 @@ END
 
 torn_lines_are_cut_off() {
     config "$(parallel p 2 "$(command_stage a 'true')" "$(command_stage b "test -f flag")")"
-    rm -f flag
-    run start p
-    folder=$(run_folder)
+    fail_for_want_of_flag
     for file in runner.ndjson privacy-decisions.ndjson commands/02-b.ndjson; do
         printf '{"type":"exec:chu' >>"$folder/$file"
     done
