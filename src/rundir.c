@@ -1,4 +1,5 @@
-/* Owns the making of run folders and of the pointers to them. The thread that starts a run. */
+/* Owns the making of run folders and of the pointers to them, and what is swept from them. The thread that
+ * starts a run. */
 #include "rundir.h"
 
 #include <errno.h>

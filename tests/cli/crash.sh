@@ -124,11 +124,11 @@ a_foreign_proc_is_not_swept() {
     config "$(pipeline p "$(command_stage a "touch begun; $lasting")")"
     rm -f begun
     unshare -pf bash -c '
-        others=
-        for i in 1 2 3 4 5 6 7 8; do sleep 3600 & others="$others $!"; done
-        "$0" start p >stdout 2>stderr &
+        "$0" start p >stdout 2>stderr & # process 2, which is the parent of most small numbers outside
         orchestrator=$!
         until test -e begun; do sleep 0.01; done
+        others=
+        for i in 1 2 3 4 5 6 7 8; do sleep 3600 & others="$others $!"; done
         kill -TERM $orchestrator
         wait $orchestrator
         for pid in $others; do kill -0 $pid || exit 1; done' "$program" || fail "somebody else was killed"
